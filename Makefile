@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/run: requirements/client.txt requirements/backend.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; choose one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/backend.txt -r requirements/client.txt
+	touch $@
+
+.venv/dev: requirements/dev.txt .venv/run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+run: .venv/run ## Serve both on localhost, until Ctrl-C
+	@$(BIN)/python -m common.run
+
+test: .venv/dev ## Run every test that needs no Docker
+	$(BIN)/pytest tests --ignore tests/e2e
+
+lint: .venv/dev ## Check style, types and spelling of the code; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## Lock the newest allowed dependencies, with hashes
+	test -x $(BIN)/uv || $(MAKE) .venv/dev
+	$(LOCK) --upgrade --group dev -o requirements/dev.txt
+	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
+	$(LOCK) --upgrade --group backend --constraints requirements/dev.txt -o requirements/backend.txt
+
+.PHONY: help run test lint format lock

@@ -1,0 +1,1 @@
+"""The client: calls the backend and serves people and programs."""

@@ -1,0 +1,3 @@
+from common.server import serve
+
+serve("client")

@@ -1,0 +1,61 @@
+"""Pooled connections that live for a while and then make room for new ones.
+
+kube-proxy chooses a Pod per connection, not per request: callers that never reconnect would leave
+new Pods idle, and stay on a Pod until its last moment.
+"""
+
+import random
+from time import monotonic
+from typing import Any
+
+import gevent
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
+
+# Shorter than the server's keepalive, so that the server never closes first (seconds).
+SHORTEST_LIFE, LONGEST_LIFE = 10.0, 20.0
+
+
+class ShortLived(HTTPConnection):
+    """A connection with a limited age, and one time limit for name, address and TLS together."""
+
+    expires = 0.0
+
+    def connect(self) -> None:
+        """Connect within the connect timeout; urllib3's own bounds each step and address alone."""
+        with gevent.Timeout(self.timeout, ConnectTimeoutError(self, "connect timeout")):
+            super().connect()
+        # Spread, or connections made together would all be made again together.
+        self.expires = monotonic() + random.uniform(SHORTEST_LIFE, LONGEST_LIFE)  # noqa: S311
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it again: it replaces a connection that says no."""
+        return super().is_connected and monotonic() < self.expires
+
+
+class ShortLivedTLS(ShortLived, HTTPSConnection):
+    """The same over TLS."""
+
+
+class Pool(HTTPConnectionPool):
+    """Makes them."""
+
+    ConnectionCls = ShortLived
+
+
+class TLSPool(HTTPSConnectionPool):
+    """Makes them over TLS."""
+
+    ConnectionCls = ShortLivedTLS
+
+
+class ShortLivedConnections(HTTPAdapter):
+    """A requests adapter that pools them."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  requests' own
+        """Called by requests."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TLSPool}

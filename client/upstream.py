@@ -1,0 +1,193 @@
+"""The one door to the backend: how it is called, how long, and what may go wrong.
+
+UpstreamError           an HTTP error that the client answers with
+├── Unreachable         502  no connection within REACH_LIMIT, retries included
+├── BrokenOff           502  the connection was lost before the answer was whole
+├── BadAnswer           502  whole, but no JSON object, too large or a redirect
+└── TooSlow             504  no answer within ANSWER_TIMEOUT
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import gevent
+import requests
+import urllib3
+from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
+from werkzeug.exceptions import HTTPException, RequestURITooLarge
+
+from client.connections import ShortLivedConnections
+from client.settings import Settings
+from common.settings import REACH_LIMIT
+
+# One try to connect: a lost DNS or SYN packet costs this much and not the whole limit (seconds).
+# Below the shortest ANSWER_TIMEOUT, so that not connecting is never mistaken for a slow answer.
+CONNECT_TIMEOUT = 0.9
+# Pauses between tries: short, since another Pod may well answer at once, and doubling (seconds).
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+# A backend that breaks off every answer is broken itself; a Pod that died does so once.
+MOST_BROKEN_OFF = 3
+# gunicorn accepts request lines of up to 8,190 bytes; the method, path and version need some.
+LONGEST_QUERY = 8000
+# All that the backend gets to see of a caller is the query.
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
+
+
+class UpstreamError(HTTPException):
+    """What the client answers when the backend did not."""
+
+    code = 502
+
+
+class Unreachable(UpstreamError):
+    """No connection within REACH_LIMIT."""
+
+    description = "backend unreachable"
+
+
+class BrokenOff(UpstreamError):
+    """The connection was lost before the answer was whole."""
+
+    description = "backend broke off its answer"
+
+
+class BadAnswer(UpstreamError):
+    """The answer is not one that the backend may give."""
+
+
+class TooSlow(UpstreamError):
+    """No whole answer within ANSWER_TIMEOUT."""
+
+    code = 504
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The backend's answer: its HTTP status, its JSON object, its Retry-After header if any."""
+
+    status: int
+    content: dict[str, Any]
+    retry_after: str | None
+
+
+class Upstream:
+    """The backend, through one pooled requests.Session."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.answer_timeout = settings.answer_timeout
+        self.too_slow = f"backend did not answer within {settings.answer_timeout:g} s"
+        self.max_answer_bytes = settings.max_answer_bytes
+        self.session = requests.Session()
+        self.session.trust_env = False  # no environment proxy between two services
+        # Every request in flight may return its connection to the pool.
+        adapter = ShortLivedConnections(pool_connections=1, pool_maxsize=settings.max_in_flight)
+        self.session.mount("http://", adapter)
+        self.session.mount("https://", adapter)
+        self.request = requests.Request("GET", f"{settings.url}/", headers=HEADERS).prepare()
+
+    def get(self, query: bytes) -> Answer:
+        """Call the backend's `/`.
+
+        Retries a failed connection until REACH_LIMIT, and an answer that was broken off a few
+        times: both are safe, since GET changes nothing. An answer that is late is not asked for again.
+
+        Args:
+            query: the caller's query string, as it was sent.
+
+        Raises:
+            UpstreamError: see the top of this module.
+            RequestURITooLarge: the query does not fit a request line.
+        """
+        request = self.request.copy()
+        if query:
+            request.url = f"{request.url}?{encoded(query)}"
+        broken_off = 0
+        pause = FIRST_PAUSE
+        reach_until = monotonic() + REACH_LIMIT
+        answer_until = reach_until + self.answer_timeout
+        while True:
+            left = min(self.answer_timeout, answer_until - monotonic())
+            try:
+                with gevent.Timeout(left, TooSlow(self.too_slow)):
+                    return self.call(request, max(0.01, min(CONNECT_TIMEOUT, reach_until - monotonic())))
+            except Unreachable:
+                if monotonic() + pause >= reach_until:
+                    raise
+            except BrokenOff:
+                broken_off += 1
+                if broken_off == MOST_BROKEN_OFF:
+                    raise
+                reach_until = monotonic() + REACH_LIMIT
+            gevent.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def call(self, request: requests.PreparedRequest, connect_timeout: float) -> Answer:
+        """Make one attempt."""
+        # Not session.send(): it would read a redirect's body, whatever its size, to follow it.
+        adapter = self.session.get_adapter(str(request.url))
+        try:
+            with adapter.send(
+                request, stream=True, timeout=(connect_timeout, self.answer_timeout)
+            ) as response:
+                # One byte more than allowed tells "too large" without reading the rest.
+                body = response.raw.read(self.max_answer_bytes + 1, decode_content=True)
+        except requests.ConnectionError as error:
+            # requests wraps what failed before a connection was made in MaxRetryError.
+            raise (Unreachable if isinstance(error.args[0], MaxRetryError) else BrokenOff) from error
+        except (requests.Timeout, ReadTimeoutError) as error:
+            raise TooSlow(self.too_slow) from error
+        except ProtocolError as error:
+            raise BrokenOff from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise BadAnswer("backend's answer is not readable") from error
+
+        if response.is_redirect or 300 <= response.status_code < 400:
+            raise BadAnswer("backend redirected instead of answering")
+        if len(body) > self.max_answer_bytes:
+            raise BadAnswer(f"backend's answer is larger than {self.max_answer_bytes} bytes")
+        return Answer(response.status_code, json_object(body), retry_after(response))
+
+
+def encoded(query: bytes) -> str:
+    """The query with every character that a URL may not have percent-encoded.
+
+    Raises:
+        RequestURITooLarge: it would not fit the backend's request line.
+    """
+    text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._[]")
+    if len(text) > LONGEST_QUERY:
+        raise RequestURITooLarge(f"query of {len(text)} bytes once encoded; allowed: {LONGEST_QUERY}")
+    return text
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in body; BadAnswer where there is none."""
+    try:
+        content = json.loads(body, parse_constant=no_number, parse_float=finite)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("backend's answer is not JSON") from error
+    if not isinstance(content, dict):
+        raise BadAnswer("backend's answer is not a JSON object")
+    return content
+
+
+def no_number(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python reads and writes but JSON does not have."""
+    raise ValueError(name)
+
+
+def finite(text: str) -> float:
+    """A number, but not one that overflows to infinity."""
+    value = float(text)
+    return value if math.isfinite(value) else no_number(text)
+
+
+def retry_after(response: requests.Response) -> str | None:
+    """The Retry-After header: seconds or a date (RFC 9110 section 10.2.3), nothing else."""
+    value = response.headers.get("Retry-After", "")
+    return value if re.fullmatch(r"[A-Za-z0-9:, -]{1,40}", value) else None

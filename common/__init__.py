@@ -1,0 +1,1 @@
+"""What both services share: settings, JSON answers, and how they are served."""

@@ -1,0 +1,126 @@
+"""How both services are served: gunicorn, with one set of options that fits a container."""
+
+import json
+import logging
+import math
+import os
+import resource
+import socket
+import sys
+import tempfile
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from common.drain import FLAG
+from common.settings import REACH_LIMIT, ServiceSettings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def serve(service: str) -> None:
+    """Serve a service until SIGTERM.
+
+    Args:
+        service: its package, which has `settings.Settings` and `app.create_app(settings)`.
+
+    Raises:
+        SystemExit: a setting is not allowed or the port is taken; one line says which.
+    """
+    server = Server(service)
+    settings = server.settings
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host.strip("[]"), settings.port), family=family).close()
+    except OSError as error:
+        raise SystemExit(
+            f"HOST={settings.host} PORT={settings.port}: cannot listen: {error.strerror}"
+        ) from None
+    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # every log, gunicorn's too, goes to stdout
+    FLAG.unlink(missing_ok=True)  # of an earlier process in this container
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # two a request in flight
+    print(f"{service} starts: {settings}", flush=True)  # noqa: T201  before gunicorn has a logger
+    server.run()
+
+
+def options(settings: ServiceSettings) -> dict[str, Any]:
+    """Gunicorn's options for the settings."""
+    return {
+        "bind": f"{settings.host}:{settings.port}",
+        "workers": settings.workers,
+        "worker_class": "common.worker.Worker",
+        # Idle callers and probes hold connections too, so many more than requests in flight.
+        "worker_connections": 4 * settings.max_in_flight,
+        # Longer than the 60 s for which common load balancers and ingresses keep an idle
+        # connection: who closes first decides who can lose a request.
+        "keepalive": 75,
+        "graceful_timeout": graceful_timeout(settings),
+        # The heartbeat is a file: on a disk it can block, and a Pod can write only here.
+        "worker_tmp_dir": tempfile.gettempdir(),
+        "control_socket_disable": True,  # nobody uses it, and it needs a place to write
+        "limit_request_line": 8190,  # gunicorn's largest: queries travel in it
+        "accesslog": "-" if settings.access_log else None,
+    }
+
+
+def graceful_timeout(settings: ServiceSettings) -> int:
+    """Seconds from SIGTERM until unfinished requests are cut off: the slowest answer and a margin."""
+    return math.ceil(REACH_LIMIT + settings.answer_timeout) + 2
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # untyped
+    """gunicorn with options from settings instead of a command line."""
+
+    cfg: Any  # gunicorn.config.Config
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.reloaded = False
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Read the settings; bad ones end the process before anything listens."""
+        self.settings: ServiceSettings = import_module(f"{self.service}.settings").Settings.load(os.environ)
+        for name, value in options(self.settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> "WSGIApplication":
+        """Make the application, in each worker."""
+        try:
+            app: WSGIApplication = import_module(f"{self.service}.app").create_app(self.settings)
+        except Exception as error:
+            if not self.reloaded:
+                raise
+            # Development: an unfinished edit must not end the container, and other edits with it.
+            logging.getLogger("gunicorn.error").exception("the new code does not load")
+            return broken(self.service, error)
+        return app
+
+    def reload(self) -> None:
+        """On SIGHUP: serve the code that is there now, also what this process had imported."""
+        self.reloaded = True
+        before = self.cfg, self.settings
+        for name in [n for n in sys.modules if n.startswith((f"{self.service}.", "common."))]:
+            del sys.modules[name]
+        try:
+            super().reload()
+        except SystemExit as error:
+            logging.getLogger("gunicorn.error").error("settings stay as they were: %s", error)  # noqa: TRY400
+            self.cfg, self.settings = before
+
+
+def broken(service: str, error: Exception) -> "WSGIApplication":
+    """An application that says that the code does not load."""
+    body = json.dumps(
+        {"status_code": 500, "exc": f"the code does not load: {type(error).__name__}", "source": service}
+    ).encode()
+
+    def app(_environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start_response("500 Internal Server Error", [("Content-Type", "application/json")])
+        return [body]
+
+    return app

@@ -1,0 +1,128 @@
+"""Settings: frozen dataclasses read from the environment once, at start-up.
+
+A field is a setting; its name in upper case is the environment variable's.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from common.cpu import cores_in_quota
+
+# Longest time to find a connection to the backend, retries included (seconds).
+REACH_LIMIT = 3.0
+
+
+class SettingsError(SystemExit):
+    """Ends the process: exit code 1, one line on standard error per bad setting."""
+
+
+def setting(
+    parse: Callable[[str], Any],
+    meaning: str,
+    *,
+    default: Any,  # noqa: ANN401  any type of value
+    shown_default: str = "",
+) -> Any:  # noqa: ANN401  stands where the dataclass field's own type is declared
+    """Declare a setting.
+
+    Args:
+        parse: turns the variable's text into a value, or raises ValueError saying what is allowed.
+        meaning: the README's words for it, with the unit.
+        default: the value without the variable, or a function without arguments that makes it.
+        shown_default: the README's words for it, where str(default) would not do.
+    """
+    metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default or str(default)}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], Any]:
+    """A parser for numbers from low to high."""
+    allowed = f"a {'whole ' if kind is int else ''}number from {low} to {high}"
+
+    def parse(text: str) -> float:
+        # isascii: int() would also take other scripts' digits.
+        if not (text.isascii() and re.fullmatch(r"\d+(\.\d+)?", text)):
+            raise ValueError(allowed)
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(allowed) from None
+        if not low <= value <= high:
+            raise ValueError(allowed)
+        return value
+
+    return parse
+
+
+def flag(text: str) -> bool:
+    """A parser for true and false."""
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
+
+
+def host(text: str) -> str:
+    """A parser for the address to listen on."""
+    if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", text):
+        raise ValueError("a host name, an IPv4 address or an IPv6 address in brackets")
+    return text
+
+
+def masked(text: str) -> str:
+    """The text without what may be a secret in a URL: its user part and its query."""
+    without_user = re.sub(r"^(\w+://)?.*@", r"\1***@", text, flags=re.DOTALL)
+    return re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """The settings that both services have."""
+
+    host: str = setting(host, "Address to listen on.", default="0.0.0.0")  # noqa: S104  a container's own
+    port: int = setting(number(1, 65535), "Port to listen on.", default=8080)
+    workers: int = setting(
+        number(1, 64),
+        "gunicorn worker processes.",
+        default=cores_in_quota,
+        shown_default="the CPU quota, rounded up; 1 without one",
+    )
+    answer_timeout: float = setting(
+        number(1, 3600, float),
+        "Longest wait for the backend's answer, in seconds; then 504. A stop waits for answers as long.",
+        default=30.0,
+    )
+    max_in_flight: int = setting(
+        number(1, 100_000),
+        "Requests that a process answers at once; any more get a 503 with `Retry-After`.",
+        default=1000,
+    )
+    access_log: bool = setting(
+        flag, "A log line per request: `true` or `false`.", default=True, shown_default="true"
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings from environment variables.
+
+        Raises:
+            SettingsError: naming every bad variable, its value and what is allowed.
+        """
+        values, errors = {}, []
+        for each in fields(cls):
+            name = each.name.upper()
+            if name in environ:
+                try:
+                    values[each.name] = each.metadata["parse"](environ[name])
+                except ValueError as allowed:
+                    errors.append(f"{name}={masked(environ[name])!r} is not allowed: expected {allowed}")
+        if errors:
+            raise SettingsError("\n".join(errors))
+        return cls(**values)
+
+    def __str__(self) -> str:
+        """The start-up log line."""
+        return " ".join(f"{each.name.upper()}={getattr(self, each.name)}" for each in fields(self))
