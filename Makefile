@@ -20,7 +20,7 @@ help: ## Show this list
 	touch $@
 
 run: .venv/run ## Serve both on localhost, until Ctrl-C
-	@$(BIN)/python -m common.run
+	@$(BIN)/python run.py
 
 test: .venv/dev ## Run every test that needs no Docker
 	$(BIN)/pytest tests --ignore tests/e2e

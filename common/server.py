@@ -37,7 +37,7 @@ def serve(service: str) -> None:
         socket.create_server((settings.host.strip("[]"), settings.port), family=family).close()
     except OSError as error:
         raise SystemExit(
-            f"HOST={settings.host} PORT={settings.port}: cannot listen: {error.strerror}"
+            f"HOST={settings.host} PORT={settings.port}: cannot listen: {os.strerror(error.errno or 0)}"
         ) from None
     os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # every log, gunicorn's too, goes to stdout
     FLAG.unlink(missing_ok=True)  # of an earlier process in this container

@@ -8,16 +8,20 @@ sees a reset (gunicorn issues 1236 and 3397). So goodbyes come in three steps:
 3. graceful_timeout later: whatever still runs is cut off.
 """
 
+import os
+from contextlib import suppress
 from functools import partial
+from socket import SHUT_RD
 from time import monotonic
 from types import FrameType
 from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gevent.socket import SHUT_RD, socket
+from gevent.socket import socket
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -50,7 +54,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         for server in servers:
             server.close()
         for connection in self.idle:
-            connection.shutdown(SHUT_RD)  # to its handler, as if the caller had closed it
+            end_reads(connection)
         deadline = monotonic() + self.cfg.graceful_timeout
         while not pool.join(timeout=1.0) and monotonic() < deadline:
             self.notify()
@@ -80,3 +84,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         self.idle.discard(sock)
         super().handle_request(listener_name, req, sock, addr)
         self.idle.add(sock)
+
+
+def end_reads(connection: socket) -> None:
+    """Let the handler see the end of the connection, after what has already arrived on it.
+
+    Not by gevent's own shutdown(), which raises in the handler instead.
+    """
+    plain_socket = get_original("socket", "socket")
+    with suppress(OSError), plain_socket(fileno=os.dup(connection.fileno())) as plain:
+        plain.shutdown(SHUT_RD)
