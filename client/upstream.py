@@ -168,7 +168,8 @@ def encoded(query: bytes) -> str:
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in body; BadAnswer where there is none."""
     try:
-        content = json.loads(body, parse_constant=no_number, parse_float=finite)
+        # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.
+        content = json.loads(body.decode(), parse_constant=no_number, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise BadAnswer("backend's answer is not JSON") from error
     if not isinstance(content, dict):
