@@ -9,6 +9,7 @@ sees a reset (gunicorn issues 1236 and 3397). So goodbyes come in three steps:
 """
 
 import os
+import signal
 from contextlib import suppress
 from functools import partial
 from socket import SHUT_RD
@@ -37,7 +38,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  gunicorn's own
         super().__init__(*args, **kwargs)
         self.idle: set[socket] = set()
+        self.under_way: set[Request] = set()
         self.stopping = Event()
+
+    def init_process(self) -> None:
+        """Become a worker; from the start heed SIGTERM, which gunicorn would not see for long."""
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        super().init_process()
 
     def run(self) -> None:
         """Serve until told to stop, then finish what is under way."""
@@ -52,7 +59,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             self.stopping.wait(1.0)
 
         for server in servers:
+            server.stop_accepting()
+        gevent.sleep(0)  # a handler begins by asking its listener's address: let those of new connections
+        for server in servers:
             server.close()
+        for req in self.under_way:
+            req.force_close()  # or the answer would promise to keep the connection
         for connection in self.idle:
             end_reads(connection)
         deadline = monotonic() + self.cfg.graceful_timeout
@@ -82,7 +94,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         if draining():
             req.force_close()
         self.idle.discard(sock)
-        super().handle_request(listener_name, req, sock, addr)
+        self.under_way.add(req)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self.under_way.discard(req)
         self.idle.add(sock)
 
 
