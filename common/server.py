@@ -20,6 +20,8 @@ from common.settings import REACH_LIMIT, ServiceSettings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+WORKER = "common.worker"
+
 
 def serve(service: str) -> None:
     """Serve a service until SIGTERM.
@@ -36,9 +38,8 @@ def serve(service: str) -> None:
     try:
         socket.create_server((settings.host.strip("[]"), settings.port), family=family).close()
     except OSError as error:
-        raise SystemExit(
-            f"HOST={settings.host} PORT={settings.port}: cannot listen: {os.strerror(error.errno or 0)}"
-        ) from None
+        why = str(error.strerror).partition(" (while")[0]  # create_server says the address once more
+        raise SystemExit(f"HOST={settings.host} PORT={settings.port}: cannot listen: {why}") from None
     os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # every log, gunicorn's too, goes to stdout
     FLAG.unlink(missing_ok=True)  # of an earlier process in this container
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -52,7 +53,7 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
     return {
         "bind": f"{settings.host}:{settings.port}",
         "workers": settings.workers,
-        "worker_class": "common.worker.Worker",
+        "worker_class": f"{WORKER}.Worker",
         # Idle callers and probes hold connections too, so many more than requests in flight.
         "worker_connections": 4 * settings.max_in_flight,
         # Longer than the 60 s for which common load balancers and ingresses keep an idle
@@ -103,14 +104,21 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
     def reload(self) -> None:
         """On SIGHUP: serve the code that is there now, also what this process had imported."""
         self.reloaded = True
+        log = logging.getLogger("gunicorn.error")
         before = self.cfg, self.settings
-        for name in [n for n in sys.modules if n.startswith((f"{self.service}.", "common."))]:
-            del sys.modules[name]
+        ours = [name for name in sys.modules if name.startswith((f"{self.service}.", "common."))]
+        modules = {name: sys.modules.pop(name) for name in ours}
         try:
             super().reload()
         except SystemExit as error:
-            logging.getLogger("gunicorn.error").error("settings stay as they were: %s", error)  # noqa: TRY400
+            log.error("settings stay as they were: %s", error)  # noqa: TRY400
             self.cfg, self.settings = before
+        try:
+            import_module(WORKER)
+        except Exception:
+            # gunicorn imports it next, and would end if it could not.
+            log.exception("the worker stays as it was")
+            sys.modules[WORKER] = modules[WORKER]
 
 
 def broken(service: str, error: Exception) -> "WSGIApplication":
