@@ -1,0 +1,94 @@
+"""Services as real processes."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.calls import PATIENCE, Reply, call, eventually
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Service:
+    host: str
+    port: int
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def call(self, target: str | bytes = "/", method: str = "GET", *headers: str) -> Reply:
+        return call(self.port, target, method, *headers, host=self.host)
+
+    def answers(self) -> bool:
+        with suppress(ConnectionError):
+            return self.call("/healthz").status == 200
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def workers(self) -> list[int]:
+        """The process ids of gunicorn's workers so far."""
+        return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", self.log)]
+
+    def stop(self) -> None:
+        self.signal(signal.SIGTERM)
+        assert self.ends() == 0, self.log
+
+    def ends(self, within: float = PATIENCE) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"expected an end within {within:g} s:\n{self.log}") from None
+
+
+def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Nothing inherited that could be a setting or a proxy; the draining flag in a folder of its own."""
+    return {"PATH": os.environ["PATH"], "TMPDIR": str(folder)} | settings
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Service]:
+    """A service that answers; it is stopped at the end, unless a test did so, and must exit with 0."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), int(settings.get("PORT") or free_port())
+        (folder / "draining").touch()  # left by an earlier process: must not matter
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", service],
+                cwd=code,
+                env=environment(folder, {"HOST": HOST, "PORT": str(port)} | settings),
+                stdout=log,
+                stderr=log,
+            )
+        it = Service(settings.get("HOST", HOST), port, process, folder)
+        try:
+            eventually(f"{service} answers", lambda: it.answers() or process.poll() is not None)
+            assert process.poll() is None, f"expected {service} to start:\n{it.log}"
+            yield it
+            if process.poll() is None:
+                it.stop()
+        finally:
+            sys.stdout.write(it.log)  # pytest shows it where a test fails
+            if process.poll() is None:
+                process.kill()
+                process.wait()

@@ -1,0 +1,138 @@
+"""A backend that answers each query as a test told it to, be it ever so badly."""
+
+import json
+import socket
+import socketserver
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any
+
+from tests.calls import PATIENCE, eventually
+
+# What happens on a connection after a request; True keeps it for the next one.
+Behaviour = Callable[[socket.socket], object]
+
+
+class Upstream(socketserver.ThreadingTCPServer):
+    """Behaviours are told apart by the query, which the client passes on."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Conversation)
+        self.port: int = self.server_address[1]
+        self.behaviours: dict[bytes, tuple[Behaviour, ...]] = {}
+        self.requests: dict[bytes, list[bytes]] = defaultdict(list)
+        self.connections: dict[bytes, list[object]] = defaultdict(list)
+        self.names = count()
+        self.lock = threading.Lock()
+
+    def will(self, *behaviours: Behaviour) -> str:
+        """A target for a call: its first request meets the first behaviour; the last one stays."""
+        key = f"case={next(self.names)}"
+        self.behaviours[key.encode()] = behaviours
+        return f"/?{key}"
+
+    def seen(self, target: str) -> list[bytes]:
+        """The requests that arrived for it."""
+        return self.requests[target.removeprefix("/?").encode()]
+
+    def await_requests(self, target: str, number: int) -> None:
+        eventually(f"{number} requests reach the backend", lambda: len(self.seen(target)) == number)
+
+    def next_behaviour(self, head: bytes, connection: object) -> Behaviour:
+        key = head.split(b" ", 2)[1].partition(b"?")[2].split(b"&", 1)[0]
+        with self.lock:
+            self.requests[key].append(head)
+            self.connections[key].append(connection)
+            behaviours = self.behaviours[key]
+            return behaviours[min(len(self.requests[key]), len(behaviours)) - 1]
+
+
+class Conversation(socketserver.BaseRequestHandler):
+    """One connection."""
+
+    server: Upstream
+
+    def handle(self) -> None:
+        self.request.settimeout(PATIENCE)
+        with suppress(OSError):  # the client may hang up whenever it likes
+            while head := read_head(self.request):
+                if not self.server.next_behaviour(head, self)(self.request):
+                    break
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """A request up to its empty line; nothing if the connection ends."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return b""
+        head += byte
+    return head
+
+
+@contextmanager
+def serving() -> Iterator[Upstream]:
+    """An upstream that serves."""
+    with Upstream() as upstream:
+        thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield upstream
+        finally:
+            upstream.shutdown()
+            thread.join()
+
+
+def answer(status: int, body: bytes, *headers: str) -> bytes:
+    """The bytes of an answer that is whole."""
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body
+
+
+def as_json(status: int, content: Any, *headers: str) -> bytes:
+    return answer(status, json.dumps(content).encode(), "Content-Type: application/json", *headers)
+
+
+HELLO = as_json(200, {"status_code": 200, "message": "hello", "source": "backend"})
+
+
+def sends(data: bytes) -> Behaviour:
+    """Send it and close."""
+    return lambda connection: connection.sendall(data)
+
+
+def sends_and_stays(data: bytes) -> Behaviour:
+    """Send it and wait for the next request."""
+
+    def behave(connection: socket.socket) -> bool:
+        connection.sendall(data)
+        return True
+
+    return behave
+
+
+def hangs_after(data: bytes) -> Behaviour:
+    """Send it and then nothing, until the client hangs up."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(data)
+        connection.recv(1)
+
+    return behave
+
+
+def waits_for(event: threading.Event, data: bytes = HELLO) -> Behaviour:
+    """Send it once the test says so."""
+
+    def behave(connection: socket.socket) -> None:
+        event.wait(PATIENCE)
+        connection.sendall(data)
+
+    return behave
