@@ -78,6 +78,7 @@ def limited(app: "WSGIApplication", limit: int, refuse: "WSGIApplication") -> "W
 
     def limited_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         nonlocal in_flight  # no lock: one thread, which switches only while it waits
+        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # GET http://host: Flask's redirect is HTML
         if environ["PATH_INFO"] in PROBES:
             return app(environ, start_response)
         if in_flight >= limit:

@@ -1,0 +1,119 @@
+"""Every answer is JSON, errors included."""
+
+import logging
+from typing import Any, NoReturn
+
+import pytest
+from flask import Flask, abort
+from flask.testing import FlaskClient
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.test import TestResponse
+
+from backend.app import create_app
+from backend.settings import Settings
+from common.web import json_app
+
+
+@pytest.fixture
+def caller() -> FlaskClient:
+    return create_app(Settings.load({})).test_client()
+
+
+def answer(response: TestResponse) -> tuple[int, Any]:
+    assert response.content_type == "application/json", response.data
+    return response.status_code, response.get_json()
+
+
+def error(status: int, exc: str) -> tuple[int, dict[str, Any]]:
+    return status, {"status_code": status, "exc": exc, "source": "backend"}
+
+
+NOT_FOUND = error(
+    404,
+    "The requested URL was not found on the server. If you entered the URL manually please check your "
+    "spelling and try again.",
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/a//b", "/healthz/", "/HEALTHZ", "/static/a", "/%00", "/..", "/%ff", "/<b>"]
+)
+def test_an_unknown_path_is_a_404(caller: FlaskClient, path: str) -> None:
+    assert answer(caller.get(path)) == NOT_FOUND
+
+
+@pytest.mark.parametrize("path", ["", "//", "///"])
+def test_slashes_do_not_redirect(caller: FlaskClient, path: str) -> None:
+    response = caller.get("/", environ_overrides={"PATH_INFO": path})
+
+    assert answer(response) == (200, {"status_code": 200, "message": "hello world", "source": "backend"})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_another_method_is_a_405_that_says_which_is_allowed(
+    caller: FlaskClient, path: str, method: str
+) -> None:
+    response = caller.open(path, method=method)
+
+    assert answer(response) == error(405, "method not allowed; allowed: GET, HEAD")
+    assert sorted(response.headers["Allow"].split(", ")) == ["GET", "HEAD"]
+
+
+def test_head_has_the_headers_of_get(caller: FlaskClient) -> None:
+    head, get = caller.head("/"), caller.get("/")
+
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
+
+
+def test_the_answer_names_its_status_first(caller: FlaskClient) -> None:
+    assert caller.get("/").data == b'{"status_code":200,"message":"hello world","source":"backend"}\n'
+
+
+def failing_app(failure: Exception) -> Flask:
+    app = json_app("backend", 1)
+
+    @app.get("/fail")
+    def fail() -> NoReturn:
+        raise failure
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "failure", [RuntimeError("at 10.0.0.1"), KeyError("secret"), RecursionError(), OSError(2, "secret")]
+)
+def test_an_unexpected_exception_is_a_500_that_tells_only_the_log(
+    failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        response = failing_app(failure).test_client().get("/fail")
+
+    assert answer(response) == error(500, "internal error; the service's log has the details")
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [failure]
+
+
+def test_the_cause_of_a_known_error_is_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    busy = ServiceUnavailable("busy", retry_after=7)
+    busy.__cause__ = OSError("connect to 10.0.0.1")
+
+    response = failing_app(busy).test_client().get("/fail")
+
+    assert answer(response) == error(503, "busy")
+    assert response.headers["Retry-After"] == "7"
+    assert "10.0.0.1" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 413, 414, 415, 418, 422, 429, 500, 501, 502, 504])
+def test_every_http_error_is_json_with_its_status(status: int) -> None:
+    app = json_app("backend", 1)
+
+    @app.get("/fail")
+    def fail() -> NoReturn:
+        abort(status)
+
+    code, content = answer(app.test_client().get("/fail"))
+
+    assert (code, content["status_code"], content["source"]) == (status, status, "backend")
+    assert content["exc"]
