@@ -1,0 +1,128 @@
+"""Settings: read from the environment once, all bad ones named at once."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.settings import Settings as BackendSettings
+from client.settings import Settings as ClientSettings
+from common.server import graceful_timeout, options
+from common.settings import REACH_LIMIT, SettingsError, flag, host, masked, number
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    backend, client = BackendSettings.load({}), ClientSettings.load({})
+
+    assert (backend.host, backend.port, client.port) == ("0.0.0.0", 8080, 8082)
+    assert client.url == "http://localhost:8080"
+    assert (client.answer_timeout, client.max_in_flight, client.access_log) == (30.0, 1000, True)
+
+
+def test_what_is_set_counts_and_what_is_none_of_ours_does_not() -> None:
+    settings = ClientSettings.load(
+        {"PORT": "1", "WORKERS": "3", "ANSWER_TIMEOUT": "1.5", "ACCESS_LOG": "false", "port": "x", "PATH": ""}
+    )
+
+    assert (settings.port, settings.workers, settings.answer_timeout) == (1, 3, 1.5)
+    assert settings.access_log is False
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (number(1, 65535), "1", 1),
+        (number(1, 65535), "65535", 65535),
+        (number(1, 10), "007", 7),
+        (number(1, 3600, float), "1", 1.0),
+        (number(1, 3600, float), "2.50", 2.5),
+        (flag, "true", True),
+        (flag, "false", False),
+        (host, "0.0.0.0", "0.0.0.0"),
+        (host, "[::]", "[::]"),
+        (host, "localhost", "localhost"),
+    ],
+)
+def test_a_value_is_accepted(parse: Callable[[str], Any], text: str, value: object) -> None:
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "0", "11", "-1", "+1", "1.5", "1.", "1e1", "0x1", "1_0", " 1", "1\n", "٣", "²", "nan", "tcp://a:1",
+     "9" * 5000],
+)  # fmt: skip
+def test_no_whole_number_in_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^a whole number from 1 to 10$"):
+        number(1, 10)(text)
+
+
+@pytest.mark.parametrize("text", ["", "0.9", "10.1", ".5", "1.", "nan", "inf", "1e0", "1,5", "-1", "1 s"])
+def test_no_number_in_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^a number from 1 to 10$"):
+        number(1, 10, float)(text)
+
+
+@pytest.mark.parametrize("text", ["", "True", "TRUE", "1", "yes", "true "])
+def test_no_flag_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="true or false"):
+        flag(text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "::1", "[::1", "unix:/x", "a:80", "a/b", "a\n", "*", "[a]b"])
+def test_no_address_to_listen_on_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a host name"):
+        host(text)
+
+
+def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = {"URL": "http://me:hunter2@b\n", "PORT": "0", "WORKERS": "many", "MAX_ANSWER_BYTES": "-1"}
+
+    with pytest.raises(SettingsError) as caught:
+        ClientSettings.load(bad | {"HOST": "127.0.0.1"})
+
+    lines = str(caught.value).split("\n")
+    assert sorted(line.split("=")[0] for line in lines) == sorted(bad)
+    assert all(" is not allowed: expected " in line for line in lines)
+    assert capsys.readouterr() == ("", ""), sys.argv
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:hunter2@backend/api", "https://***@backend/api"),
+        ("me:hunter2@backend:80", "***@backend:80"),
+        ("http://me:hunt@er2@backend", "http://***@backend"),
+        ("http://me:hunt\ner2@backend", "http://***@backend"),
+        ("http://me:hunt/er2@backend", "http://***@backend"),
+        ("http://hunter2@backend", "http://***@backend"),
+        ("http://backend/?token=hunter2&a", "http://backend/?***"),
+        ("http://backend?hunter2\nhunter2", "http://backend?***"),
+        ("git+ssh://me:hunter2@backend", "***@backend"),
+        ("http://a b/", "http://a b/"),
+    ],
+)
+def test_a_secret_is_never_shown(text: str, shown: str) -> None:
+    assert masked(text) == shown
+    with pytest.raises(SettingsError) as caught:
+        ClientSettings.load({"URL": text})
+    assert str(caught.value).startswith(f"URL={shown!r} is not allowed: expected ")
+    assert "hunt" not in str(caught.value)
+
+
+def test_the_start_up_line_has_every_setting() -> None:
+    line = str(ClientSettings.load({"WORKERS": "1", "URL": "backend"}))
+
+    assert line == (
+        "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 ACCESS_LOG=True "
+        "URL=http://backend:8080 MAX_ANSWER_BYTES=1048576"
+    )
+
+
+@pytest.mark.parametrize("seconds", ["1", "1.5", "30", "3600"])
+def test_a_stop_waits_longer_than_the_slowest_answer(seconds: str) -> None:
+    settings = ClientSettings.load({"ANSWER_TIMEOUT": seconds})
+
+    assert graceful_timeout(settings) > REACH_LIMIT + settings.answer_timeout + 1
+    assert options(settings)["graceful_timeout"] == graceful_timeout(settings)
