@@ -1,6 +1,9 @@
 """Whatever the backend answers: the client's status and JSON."""
 
 import gzip
+import socket
+import zlib
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +74,33 @@ def test_an_answer_passes_under_the_clients_name(client: Service, upstream: Upst
     reply = client.call(upstream.will(sends(sent)))
 
     assert reply.answer == (200, {"status_code": 200, "message": "hello", "source": "client"})
+
+
+def peak_memory(client: Service) -> int:
+    """The most that the worker ever had, in MB."""
+    status = Path(f"/proc/{client.workers()[-1]}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+def test_a_gzip_bomb_is_not_unpacked(client: Service, upstream: Upstream) -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(300)) + packer.flush()
+    before = peak_memory(client)
+
+    assert client.call(upstream.will(sends(answer(200, bomb, GZIP)))).answer == error(502, TOO_LARGE)
+    assert peak_memory(client) < before + 100, "expected far less than the bomb's 300 MB"
+
+
+def test_an_endless_answer_is_not_read_to_the_end(client: Service, upstream: Upstream) -> None:
+    sent = [0]
+
+    def never_ends(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while sent[0] < 500_000_000:
+            sent[0] += connection.send(bytes(100_000))
+
+    assert client.call(upstream.will(never_ends)).answer == error(502, TOO_LARGE)
+    assert sent[0] < 50_000_000, "expected the limit and what the system buffers"
 
 
 def test_an_answer_as_large_as_allowed_passes(client: Service, upstream: Upstream) -> None:
