@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
+CLUSTER_EXISTS := kind get clusters 2>/dev/null | grep -qx api-network
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,28 @@ run: .venv/run ## Serve both on localhost, until Ctrl-C
 test: .venv/dev ## Run every test that needs no Docker
 	$(BIN)/pytest tests --ignore tests/e2e
 
+e2e: .venv/dev ## Test a kind cluster, made if there is none: the quick part
+	@$(CLUSTER_EXISTS) || $(MAKE) cluster
+	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
+
+e2e-full: .venv/dev ## Test a kind cluster, made if there is none: everything (long)
+	@$(CLUSTER_EXISTS) || $(MAKE) cluster
+	$(BIN)/pytest tests/e2e --timeout 900
+
+cluster: ## Make a kind cluster and run the pair on it
+	@$(CLUSTER_EXISTS) || kind create cluster --config kind-config.yaml
+	skaffold run
+	@echo
+	@echo "Reach the client at http://localhost:8082 with:"
+	@echo "  kubectl --context kind-api-network --namespace api-network port-forward service/client 8082"
+
+dev: ## Develop on the cluster: an edit is live without an image build; Ctrl-C cleans up
+	@$(CLUSTER_EXISTS) || kind create cluster --config kind-config.yaml
+	skaffold dev --port-forward --watch-poll-interval 200
+
+down: ## Delete the kind cluster
+	kind delete cluster --name api-network
+
 lint: .venv/dev ## Check style, types and spelling of the code; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -40,4 +63,4 @@ lock: ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
 	$(LOCK) --upgrade --group backend --constraints requirements/dev.txt -o requirements/backend.txt
 
-.PHONY: help run test lint format lock
+.PHONY: help run test e2e e2e-full cluster dev down lint format lock

@@ -22,6 +22,7 @@ from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from client.connections import ShortLivedConnections
+from client.lookups import SharedLookups
 from client.settings import Settings
 from common.settings import REACH_LIMIT
 
@@ -82,6 +83,7 @@ class Upstream:
         self.answer_timeout = settings.answer_timeout
         self.too_slow = f"backend did not answer within {settings.answer_timeout:g} s"
         self.max_answer_bytes = settings.max_answer_bytes
+        gevent.config.resolver = SharedLookups
         self.session = requests.Session()
         self.session.trust_env = False  # no environment proxy between two services
         # Every request in flight may return its connection to the pool.

@@ -1,0 +1,122 @@
+"""The kind cluster as the tests see it. They import no application code: only what is deployed counts."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.stream import stream
+
+CONTEXT = "kind-api-network"
+NAMESPACE = "api-network"
+SERVICES = ("backend", "client")
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command: str, timeout: float = 300) -> str:
+    """Run a command in the project's root; give its output, or fail with it."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        timeout=timeout,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def kubectl(*arguments: str, timeout: float = 300) -> str:
+    """Run kubectl on this cluster and no other."""
+    return run("kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *arguments, timeout=timeout)
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 120, pause: float = 0.2) -> Any:
+    """Wait until the condition holds and give its value; fail, saying what did not happen, otherwise."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"after {seconds} s still not {what}"
+        time.sleep(pause)
+    return value
+
+
+class Cluster:
+    """The API server behind one kubectl context."""
+
+    def __init__(self) -> None:
+        api = config.new_client_from_config(context=CONTEXT)  # type: ignore[no-untyped-call]
+        # Any: every field of the API's types may be None, and none that we read is.
+        self.core: Any = client.CoreV1Api(api)
+        self.apps: Any = client.AppsV1Api(api)
+
+    def pods(self, app: str) -> list[Any]:
+        """The service's Pods that are not being deleted."""
+        pods = self.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={app}").items
+        return [pod for pod in pods if not pod.metadata.deletion_timestamp]
+
+    def settled(self, app: str) -> bool:
+        """Whether the service's Pods are all of the newest kind and ready, with no old one left."""
+        deployment = self.apps.read_namespaced_deployment(app, NAMESPACE)
+        wanted, status = deployment.spec.replicas, deployment.status
+        everything = self.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={app}").items
+        return bool(
+            status.observed_generation == deployment.metadata.generation
+            and status.updated_replicas == status.ready_replicas == status.replicas == wanted
+            and len(everything) == wanted
+        )
+
+    def settle(self, seconds: float = 240) -> None:
+        """Wait for both services to be settled."""
+        for app in SERVICES:
+            until(partial(self.settled, app), f"settled: {app}", seconds)
+
+    def scale(self, app: str, replicas: int) -> None:
+        """Set a service's replicas."""
+        self.apps.patch_namespaced_deployment_scale(app, NAMESPACE, {"spec": {"replicas": replicas}})
+
+    def execute(self, pod: str, *command: str, namespace: str = NAMESPACE) -> str:
+        """Run a command in a Pod and give what it prints."""
+        session = stream(
+            self.core.connect_get_namespaced_pod_exec,
+            pod,
+            namespace,
+            command=list(command),
+            stdout=True,
+            stderr=True,
+            stdin=False,
+            tty=False,
+            _preload_content=False,  # with it, the connection is left open
+        )
+        session.run_forever(timeout=60)
+        output: str = session.read_all()
+        session.close()
+        return output
+
+
+@contextmanager
+def port_forward(resource: str, port: int) -> Iterator[str]:
+    """Reach a Service or a Pod from this machine: gives the base URL."""
+    command = [
+        "kubectl",
+        "--context",
+        CONTEXT,
+        "--namespace",
+        NAMESPACE,
+        "port-forward",
+        resource,
+        f":{port}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()  # Forwarding from 127.0.0.1:40001 -> 8082
+            assert "127.0.0.1:" in line, f"expected an address from port-forward, got {line!r}"
+            yield f"http://127.0.0.1:{line.split('127.0.0.1:')[1].split()[0]}"
+        finally:
+            process.terminate()

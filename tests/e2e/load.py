@@ -1,0 +1,122 @@
+"""Runs the unforgiving caller in a Pod beside the pair and checks that it lost nothing."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes.client.exceptions import ConflictException
+
+from tests.e2e.cluster import NAMESPACE, Cluster, until
+
+CALLER_NAMESPACE = "api-network-e2e"
+SCRIPT = (Path(__file__).parent / "caller.py").read_text()
+# A case is about a minute long; a caller left alone ends on its own (seconds).
+LONGEST = 900
+
+
+@dataclass
+class Load:
+    """Callers in a Pod: how many requests of each kind at least, and what came of them."""
+
+    name: str
+    figures: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
+
+    def failures(self) -> dict[str, int]:
+        """Failed requests of either kind, by what went wrong."""
+        kinds = ("keep-alive", "new connections")
+        return {f"{kind}: {what}": n for kind in kinds for what, n in self.figures[kind]["failures"].items()}
+
+
+@contextmanager
+def load(
+    cluster: Cluster,
+    name: str,
+    enough: int,
+    *,
+    connections: int = 16,
+    rate: float = 150,
+    target: str = "client",
+) -> Iterator[Load]:
+    """Call the client from a Pod while the block runs, and until enough requests of each kind were made."""
+    pod = re.sub("[^a-z0-9]+", "-", name.lower())
+    port = {"client": "8082", "backend": "8080"}[target]
+    arguments = [
+        f"{target}.{NAMESPACE}",
+        port,
+        f"--connections={connections}",
+        f"--rate={rate}",
+        f"--enough={enough}",
+        f"--longest={LONGEST}",
+    ]
+    create_pod(cluster, pod, ["python", "-c", SCRIPT, *arguments])
+    until(lambda: phase(cluster, pod) == "Running", f"running: the caller of {name}")
+    load = Load(name)
+    try:
+        yield load
+        cluster.execute(pod, "touch", "/tmp/stop", namespace=CALLER_NAMESPACE)
+        until(lambda: phase(cluster, pod) in ("Succeeded", "Failed"), f"done: the caller of {name}", LONGEST)
+        load.log = cluster.core.read_namespaced_pod_log(pod, CALLER_NAMESPACE)
+        assert phase(cluster, pod) == "Succeeded", load.log
+        load.figures = json.loads(load.log.splitlines()[-1])
+    finally:
+        cluster.core.delete_namespaced_pod(pod, CALLER_NAMESPACE, grace_period_seconds=0)
+
+
+def create_pod(
+    cluster: Cluster,
+    name: str,
+    command: list[str],
+    labels: dict[str, str] | None = None,
+    namespace: str = CALLER_NAMESPACE,
+) -> None:
+    """Start a Pod from the client's image, on the control plane, where no test takes a node away."""
+    image = (
+        cluster.apps.read_namespaced_deployment("client", NAMESPACE).spec.template.spec.containers[0].image
+    )
+    node = (
+        cluster.core.list_node(label_selector="node-role.kubernetes.io/control-plane").items[0].metadata.name
+    )
+    container = {
+        "name": "app",
+        "image": image,
+        "command": command,
+        "imagePullPolicy": "Never",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    cluster.core.create_namespaced_pod(
+        namespace,
+        {
+            "metadata": {"name": name, "labels": labels or {"app": "caller"}},
+            "spec": {
+                "containers": [container],
+                "restartPolicy": "Never",
+                "nodeName": node,
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": 1,
+            },
+        },
+    )
+
+
+def phase(cluster: Cluster, pod: str) -> str:
+    """Pending, Running, Succeeded or Failed."""
+    return str(cluster.core.read_namespaced_pod_status(pod, CALLER_NAMESPACE).status.phase)
+
+
+def make_namespace(cluster: Cluster) -> None:
+    """Make the callers' namespace, empty; the pair's own has policies that would hold callers back."""
+    try:
+        cluster.core.create_namespace({"metadata": {"name": CALLER_NAMESPACE}})
+    except ConflictException:  # of an earlier run
+        cluster.core.delete_collection_namespaced_pod(CALLER_NAMESPACE, grace_period_seconds=0)
+        until(lambda: not cluster.core.list_namespaced_pod(CALLER_NAMESPACE).items, "gone: earlier callers")

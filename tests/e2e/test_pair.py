@@ -1,0 +1,104 @@
+"""The pair as a user finds it on a cluster."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from kubernetes.client.exceptions import ForbiddenException
+
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, until
+
+HELLO = {"status_code": 200, "message": "hello world"}
+
+
+def get(url: str) -> tuple[int, Any]:
+    """The status and JSON of a URL."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_port_forward_answers(service: str) -> None:
+    with port_forward(f"service/{service}", {"backend": 8080, "client": 8082}[service]) as url:
+        assert get(url) == (200, HELLO | {"source": service})
+        assert get(f"{url}/nothing")[0] == 404
+
+
+def test_the_backends_dns_name_works_from_a_client_pod(cluster: Cluster) -> None:
+    url = f"http://backend.{NAMESPACE}.svc.cluster.local:8080/"
+    read = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
+    output = cluster.execute(cluster.pods("client")[0].metadata.name, "python", "-c", read)
+    assert json.loads(output) == HELLO | {"source": "backend"}
+
+
+def nodes(cluster: Cluster, service: str) -> set[str]:
+    return {pod.spec.node_name for pod in cluster.pods(service)}
+
+
+def test_replicas_are_on_two_nodes_also_after_a_rollout(cluster: Cluster) -> None:
+    assert {service: len(nodes(cluster, service)) for service in SERVICES} == {"backend": 2, "client": 2}
+    kubectl("rollout", "restart", "deployment/backend", "deployment/client")
+    for service in SERVICES:
+        kubectl("rollout", "status", f"deployment/{service}", "--timeout=180s")
+        assert len(nodes(cluster, service)) == 2, f"{service} Pods share a node"
+
+
+def test_answers_come_from_more_than_one_backend_pod(cluster: Cluster) -> None:
+    with port_forward("service/client", 8082) as url:
+
+        def answered() -> list[int]:
+            get(f"{url}/?who")
+            names = [pod.metadata.name for pod in cluster.pods("backend")]
+            logs = [cluster.core.read_namespaced_pod_log(name, NAMESPACE) for name in names]
+            return [log.count("GET /?who ") for log in logs]
+
+        # Each connection of the client lives for up to 20 s and reaches one Pod.
+        until(lambda: all(answered()), "answered by each backend Pod", seconds=180)
+
+
+def test_a_privileged_pod_is_rejected(cluster: Cluster) -> None:
+    container = {"name": "app", "image": "client", "securityContext": {"privileged": True}}
+    with pytest.raises(ForbiddenException, match=r'violates PodSecurity .*"restricted'):
+        cluster.core.create_namespaced_pod(
+            NAMESPACE, {"metadata": {"name": "privileged"}, "spec": {"containers": [container]}}
+        )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_containers_run_as_a_user_who_can_write_nowhere_but_tmp(cluster: Cluster, service: str) -> None:
+    pod = cluster.pods(service)[0].metadata.name
+    assert cluster.execute(pod, "id", "-u").strip() == "10001"
+    tried = (
+        "for d in / /app /app/common /venv /var/tmp /tmp; do touch $d/x 2>/dev/null && echo $d; done; true"
+    )
+    assert cluster.execute(pod, "sh", "-c", tried).split() == ["/tmp"]
+    assert "tmpfs" in cluster.execute(pod, "sh", "-c", "grep ' /tmp ' /proc/mounts")
+    assert cluster.execute(pod, "sh", "-c", "ls /var/run/secrets 2>/dev/null || echo none").strip() == "none"
+
+
+def test_compose_answers() -> None:
+    try:
+        run("docker", "compose", "up", "--build", "--detach", "--wait", timeout=600)
+        assert get("http://127.0.0.1:8080") == (200, HELLO | {"source": "backend"})
+        assert get("http://127.0.0.1:8082") == (200, HELLO | {"source": "client"})
+        names = run(
+            "docker",
+            "network",
+            "inspect",
+            "api-network",
+            "-f",
+            "{{.Driver}} {{range .Containers}}{{.Name}} {{end}}",
+        )
+        assert sorted(names.split()) == ["bridge", "flask-backend", "flask-client"]
+        run("docker", "compose", "stop", "backend")
+        assert get("http://127.0.0.1:8082") == (
+            502,
+            {"status_code": 502, "exc": "backend unreachable", "source": "client"},
+        )
+    finally:
+        run("docker", "compose", "down")

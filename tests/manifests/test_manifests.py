@@ -1,0 +1,102 @@
+"""What the manifests promise, checked on what kustomize renders."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from backend.settings import Settings as BackendSettings
+from client.settings import Settings as ClientSettings
+from common.drain import FLAG
+from common.server import graceful_timeout
+from common.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[2]
+SETTINGS: dict[str, type[ServiceSettings]] = {"backend": BackendSettings, "client": ClientSettings}
+OVERLAYS = ["base", "dev"]
+
+pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the manifests")
+
+
+def rendered(overlay: str, kind: str) -> dict[str, Any]:
+    """The objects of a kind, by name."""
+    text = subprocess.run(
+        ["kubectl", "kustomize", str(ROOT / "k8s" / overlay)], check=True, capture_output=True, text=True
+    ).stdout
+    return {each["metadata"]["name"]: each for each in yaml.safe_load_all(text) if each["kind"] == kind}
+
+
+def container(deployment: dict[str, Any]) -> Any:
+    """The Pod's only container."""
+    [only] = deployment["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def deployments(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return rendered(request.param, "Deployment")
+
+
+def test_every_environment_variable_is_a_setting_with_an_allowed_value(deployments: dict[str, Any]) -> None:
+    assert deployments.keys() == SETTINGS.keys()
+    for name, deployment in deployments.items():
+        env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
+        assert env.keys() <= {field.upper() for field in SETTINGS[name].__dataclass_fields__}
+        SETTINGS[name].load(env)
+
+
+def test_the_container_and_service_ports_are_the_ones_the_service_listens_on() -> None:
+    for name, deployment in rendered("base", "Deployment").items():
+        port = SETTINGS[name].load({}).port
+        [service] = rendered("base", "Service")[name]["spec"]["ports"]
+        assert container(deployment)["ports"] == [{"name": "http", "containerPort": port}]
+        assert service == {"name": "http", "port": port, "targetPort": "http"}
+
+
+def test_a_stopping_pod_has_time_to_drain_and_to_answer() -> None:
+    for name, deployment in rendered("base", "Deployment").items():
+        command = container(deployment)["lifecycle"]["preStop"]["exec"]["command"][-1]
+        flag, pause = re.fullmatch(r"touch (\S+) && sleep (\d+)", command).groups()  # type: ignore[union-attr]
+        env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
+        cut_off = int(pause) + graceful_timeout(SETTINGS[name].load(env))
+        assert flag == "/tmp/" + FLAG.name
+        assert cut_off + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_compose_waits_for_answers_longer_than_gunicorn_does() -> None:
+    for name, service in compose().items():
+        settings = SETTINGS[name].load(service.get("environment", {}))
+        assert graceful_timeout(settings) < int(service["stop_grace_period"].removesuffix("s"))
+
+
+def test_composes_environment_variables_are_settings_with_allowed_values() -> None:
+    for name, service in compose().items():
+        env = service.get("environment", {})
+        assert env.keys() <= {field.upper() for field in SETTINGS[name].__dataclass_fields__}
+        SETTINGS[name].load(env)
+
+
+def compose() -> dict[str, Any]:
+    """The compose file's services."""
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    assert services.keys() == SETTINGS.keys()
+    return services
+
+
+def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    readme = (ROOT / "README.md").read_text()
+    rows = set(re.findall(r"^\| `[A-Z_]+` \|.*\|$", readme, flags=re.MULTILINE))
+    expected = set()
+    fields = {
+        field.name for settings in SETTINGS.values() for field in settings.__dataclass_fields__.values()
+    }
+    for name in fields:
+        owners = [service for service, settings in SETTINGS.items() if name in settings.__dataclass_fields__]
+        metadata = [SETTINGS[service].__dataclass_fields__[name].metadata for service in owners]
+        defaults = " / ".join(dict.fromkeys(each["shown_default"] for each in metadata))
+        expected.add(f"| `{name.upper()}` | {' and '.join(owners)} | {defaults} | {metadata[0]['meaning']} |")
+    assert rows == expected
