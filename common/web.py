@@ -1,5 +1,6 @@
 """A Flask application that answers nothing but JSON and knows its own health."""
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def json_app(source: str, max_in_flight: int) -> Flask:
             app.logger.warning("%s: %s", error.description, error.__cause__)
         return as_json(error)
 
+    logging.getLogger("gunicorn.access").addFilter(not_a_probe)
     app.register_error_handler(HTTPException, known)
     app.register_error_handler(Exception, unexpected)
 
@@ -63,6 +65,11 @@ def json_app(source: str, max_in_flight: int) -> Flask:
 
     app.wsgi_app = limited(app.wsgi_app, max_in_flight, refuse)  # type: ignore[assignment,method-assign]
     return app
+
+
+def not_a_probe(record: logging.LogRecord) -> bool:
+    """Whether the access log shows it: probes come every few seconds and would drown the rest."""
+    return not (isinstance(record.args, dict) and record.args.get("U") in PROBES)
 
 
 def explain(error: HTTPException) -> str:

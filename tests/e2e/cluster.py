@@ -95,7 +95,7 @@ class Cluster:
         )
         session.run_forever(timeout=60)
         output: str = session.read_all()
-        session.close()
+        session.sock.shutdown()  # close() leaves the socket open once the other side has closed
         return output
 
 

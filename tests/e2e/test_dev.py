@@ -1,0 +1,85 @@
+"""`skaffold dev`: an edit is live without an image build, and Ctrl-C cleans up."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, port_forward, run, until
+
+# The promise, in seconds; the script that measures also runs on the cluster's machine.
+LIVE_WITHIN = 3.0
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the project that may be edited, under skaffold dev; the pair runs as before afterwards."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").split():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    log = copy / "dev.log"
+    try:
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                ["make", "dev"], cwd=copy, stdout=output, stderr=output, start_new_session=True
+            ) as dev,
+        ):
+            until(lambda: "Watching for changes" in log.read_text(), f"watching for changes: {log}", 300)
+            yield copy
+            # Ctrl-C reaches the whole foreground process group.
+            os.killpg(dev.pid, signal.SIGINT)
+            dev.wait(timeout=180)
+        assert not cluster.core.list_namespaced_pod(NAMESPACE).items, "skaffold dev left Pods behind"
+    finally:
+        run("skaffold", "run", timeout=600)
+
+
+def message(url: str) -> str:
+    """What the service says, whoever answers it."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(json.load(answer)["message"])
+    except OSError as error:
+        return repr(error)
+
+
+@pytest.mark.parametrize("edited", SERVICES)
+def test_an_edit_is_live_without_an_image_build_or_a_new_container(
+    cluster: Cluster, project: Path, edited: str
+) -> None:
+    # The backend computes the message; for this test, so does the client.
+    code, old, new = {
+        "backend": ("backend/app.py", '"hello world"', '"hello edit"'),
+        "client": ("client/app.py", '"source": "client"', '"source": "client", "message": "client edit"'),
+    }[edited]
+    expected = {"backend": "hello edit", "client": "client edit"}[edited]
+    containers = container_ids(cluster)
+    source = (project / code).read_text()
+    with port_forward("service/client", 8082) as url:
+        assert message(url) != expected
+        edited_at = time.monotonic()
+        (project / code).write_text(source.replace(old, new))
+        until(lambda: message(url) == expected, f"live: the edit of {code}", seconds=60, pause=0.02)
+        took = time.monotonic() - edited_at
+        print(f"an edit of the {edited} was live after {took:.2f} s")
+    assert took < LIVE_WITHIN
+    assert container_ids(cluster) == containers
+
+
+def container_ids(cluster: Cluster) -> set[str]:
+    """Every container of the pair, with its image."""
+    statuses = [
+        status for app in SERVICES for pod in cluster.pods(app) for status in pod.status.container_statuses
+    ]
+    return {f"{status.container_id} {status.image_id}" for status in statuses}
