@@ -1,6 +1,8 @@
 """The kind cluster as the tests see it. They import no application code: only what is deployed counts."""
 
+import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,11 +114,11 @@ def port_forward(resource: str, port: int) -> Iterator[str]:
         resource,
         f":{port}",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # A file, since it prints a line per connection and would stop at a full pipe.
+    with tempfile.NamedTemporaryFile() as log, subprocess.Popen(command, stdout=log) as process:
         try:
-            assert process.stdout
-            line = process.stdout.readline()  # Forwarding from 127.0.0.1:40001 -> 8082
-            assert "127.0.0.1:" in line, f"expected an address from port-forward, got {line!r}"
-            yield f"http://127.0.0.1:{line.split('127.0.0.1:')[1].split()[0]}"
+            # Forwarding from 127.0.0.1:40001 -> 8082
+            found = until(lambda: re.search(r"127.0.0.1:\d+", Path(log.name).read_text()), "forwarding", 30)
+            yield f"http://{found.group()}"
         finally:
             process.terminate()

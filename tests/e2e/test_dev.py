@@ -40,7 +40,11 @@ def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
             # Ctrl-C reaches the whole foreground process group.
             os.killpg(dev.pid, signal.SIGINT)
             dev.wait(timeout=180)
-        assert not cluster.core.list_namespaced_pod(NAMESPACE).items, "skaffold dev left Pods behind"
+        until(
+            lambda: not cluster.core.list_namespaced_pod(NAMESPACE).items,
+            "cleaned up: the Pods of skaffold dev",
+            60,
+        )
     finally:
         run("skaffold", "run", timeout=600)
 
