@@ -26,12 +26,10 @@ run: .venv/run ## Serve both on localhost, until Ctrl-C
 test: .venv/dev ## Run every test that needs no Docker
 	$(BIN)/pytest tests --ignore tests/e2e
 
-e2e: .venv/dev ## Test a kind cluster, made if there is none: the quick part
-	@$(CLUSTER_EXISTS) || $(MAKE) cluster
+e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
 
-e2e-full: .venv/dev ## Test a kind cluster, made if there is none: everything (long)
-	@$(CLUSTER_EXISTS) || $(MAKE) cluster
+e2e-full: .venv/dev cluster ## The same with every case (long)
 	$(BIN)/pytest tests/e2e --timeout 900
 
 cluster: ## Make a kind cluster and run the pair on it
@@ -48,10 +46,14 @@ dev: ## Develop on the cluster: an edit is live without an image build; Ctrl-C c
 down: ## Delete the kind cluster
 	kind delete cluster --name api-network
 
-lint: .venv/dev ## Check style, types and spelling of the code; changes nothing
+lint: .venv/dev ## Check style, types and workflows; changes nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/zizmor --quiet --offline .github
+
+audit: .venv/dev ## Look for known vulnerabilities in what is locked
+	$(BIN)/pip-audit --strict --require-hashes -r requirements/dev.txt
 
 format: .venv/dev ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix
@@ -63,4 +65,4 @@ lock: ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
 	$(LOCK) --upgrade --group backend --constraints requirements/dev.txt -o requirements/backend.txt
 
-.PHONY: help run test e2e e2e-full cluster dev down lint format lock
+.PHONY: help run test e2e e2e-full cluster dev down lint audit format lock
