@@ -104,6 +104,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
     def reload(self) -> None:
         """On SIGHUP: serve the code that is there now, also what this process had imported."""
         self.reloaded = True
+        sys.dont_write_bytecode = True  # it cannot tell apart two edits within a second
         log = logging.getLogger("gunicorn.error")
         before = self.cfg, self.settings
         ours = [name for name in sys.modules if name.startswith((f"{self.service}.", "common."))]
