@@ -1,4 +1,4 @@
-"""Pooled connections that live for a while and then make room for new ones.
+"""Pooled connections that live for a while, or for some requests, and then make room for new ones.
 
 kube-proxy chooses a Pod per connection, not per request: callers that never reconnect would leave
 new Pods idle, and stay on a Pod until its last moment.
@@ -16,24 +16,34 @@ from urllib3.exceptions import ConnectTimeoutError
 
 # Shorter than the server's keepalive, so that the server never closes first (seconds).
 SHORTEST_LIFE, LONGEST_LIFE = 10.0, 20.0
+# The pool gives out the connection that was last returned, so that a few carry most requests;
+# without this, each of those few would decide where a large share of the load goes.
+MOST_REQUESTS = 100
 
 
 class ShortLived(HTTPConnection):
     """A connection with a limited age, and one time limit for name, address and TLS together."""
 
     expires = 0.0
+    requests = 0
 
     def connect(self) -> None:
         """Connect within the connect timeout; urllib3's own bounds each step and address alone."""
         with gevent.Timeout(self.timeout, ConnectTimeoutError(self, "connect timeout")):
             super().connect()
+        self.requests = 0
         # Spread, or connections made together would all be made again together.
         self.expires = monotonic() + random.uniform(SHORTEST_LIFE, LONGEST_LIFE)  # noqa: S311
 
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  urllib3's own
+        """Send a request."""
+        self.requests += 1
+        super().request(*args, **kwargs)
+
     @property
     def is_connected(self) -> bool:
-        """Whether the pool may use it again: it replaces a connection that says no."""
-        return super().is_connected and monotonic() < self.expires
+        """Whether the pool may use it again: it reconnects where the answer is no."""
+        return super().is_connected and monotonic() < self.expires and self.requests < MOST_REQUESTS
 
 
 class ShortLivedTLS(ShortLived, HTTPSConnection):
