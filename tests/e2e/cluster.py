@@ -82,6 +82,36 @@ class Cluster:
         """Set a service's replicas."""
         self.apps.patch_namespaced_deployment_scale(app, NAMESPACE, {"spec": {"replicas": replicas}})
 
+    @contextmanager
+    def changed(self, app: str, *, replicas: int = 2, **env: str) -> Iterator[None]:
+        """Other replicas or environment variables while the block runs, then the deployed ones again."""
+        before = self.apps.read_namespaced_deployment(app, NAMESPACE).spec
+        container = before.template.spec.containers[0]
+        self.set(app, replicas, [{"name": name, "value": value} for name, value in env.items()])
+        try:
+            self.settle()
+            yield
+        finally:
+            deployed = {each.name: each.value for each in container.env or []}
+            undone = [
+                {"name": n, "value": deployed[n]} if n in deployed else {"name": n, "$patch": "delete"}
+                for n in env
+            ]
+            self.set(app, before.replicas, undone)
+
+    def set(self, app: str, replicas: int, env: list[dict[str, str]]) -> None:
+        """Patch a service's replicas and environment variables."""
+        pod = {"spec": {"containers": [{"name": "app", "env": env}]}} if env else {}
+        self.apps.patch_namespaced_deployment(
+            app, NAMESPACE, {"spec": {"replicas": replicas, "template": pod}}
+        )
+
+    def requests_seen(self, app: str, since: int) -> dict[str, int]:
+        """How many requests for `/` each of the service's Pods logged in the last seconds."""
+        names = [pod.metadata.name for pod in self.pods(app)]
+        logs = {n: self.core.read_namespaced_pod_log(n, NAMESPACE, since_seconds=since) for n in names}
+        return {name: log.count('"GET / ') for name, log in logs.items()}
+
     def execute(self, pod: str, *command: str, namespace: str = NAMESPACE) -> str:
         """Run a command in a Pod and give what it prints."""
         session = stream(

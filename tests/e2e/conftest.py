@@ -3,10 +3,9 @@
 import pytest
 from kubernetes.config import ConfigException
 
+from tests.e2e import figures
 from tests.e2e.cluster import CONTEXT, Cluster
-from tests.e2e.load import Load, make_namespace
-
-reports: list[Load] = []
+from tests.e2e.load import make_namespace
 
 
 @pytest.fixture(scope="session")
@@ -26,21 +25,8 @@ def healthy(cluster: Cluster) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of each load as a table."""
-    if not reports:
-        return
-    terminalreporter.section("requests under change")
-    terminalreporter.write_line("| case | caller | requests | failed | p50 ms | p99 ms | seconds |")
-    terminalreporter.write_line("|---|---|---:|---:|---:|---:|---:|")
-    for load in reports:
-        for kind in ("keep-alive", "new connections"):
-            figures = load.figures[kind]
-            failed = sum(figures["failures"].values())
-            cells = [
-                figures["requests"],
-                failed,
-                figures["p50_ms"],
-                figures["p99_ms"],
-                load.figures["seconds"],
-            ]
-            terminalreporter.write_line(f"| {load.name} | {kind} | {' | '.join(map(str, cells))} |")
+    """Print what was measured."""
+    if figures.loads or figures.notes:
+        terminalreporter.section("figures")
+        for line in [*(figures.table() if figures.loads else []), "", *figures.notes]:
+            terminalreporter.write_line(line)

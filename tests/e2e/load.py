@@ -16,6 +16,7 @@ CALLER_NAMESPACE = "api-network-e2e"
 SCRIPT = (Path(__file__).parent / "caller.py").read_text()
 # A case is about a minute long; a caller left alone ends on its own (seconds).
 LONGEST = 900
+KINDS = ("keep-alive", "new connections")
 
 
 @dataclass
@@ -28,8 +29,7 @@ class Load:
 
     def failures(self) -> dict[str, int]:
         """Failed requests of either kind, by what went wrong."""
-        kinds = ("keep-alive", "new connections")
-        return {f"{kind}: {what}": n for kind in kinds for what, n in self.figures[kind]["failures"].items()}
+        return {f"{kind}: {what}": n for kind in KINDS for what, n in self.figures[kind]["failures"].items()}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import figures
 from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, port_forward, run, until
 
 # The promise, in seconds; the script that measures also runs on the cluster's machine.
@@ -76,7 +77,7 @@ def test_an_edit_is_live_without_an_image_build_or_a_new_container(
         (project / code).write_text(source.replace(old, new))
         until(lambda: message(url) == expected, f"live: the edit of {code}", seconds=60, pause=0.02)
         took = time.monotonic() - edited_at
-        print(f"an edit of the {edited} was live after {took:.2f} s")
+        figures.notes.append(f"an edit of the {edited} was live after {took:.2f} s")
     assert took < LIVE_WITHIN
     assert container_ids(cluster) == containers
 

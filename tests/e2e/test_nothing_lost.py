@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.e2e import figures
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, until
-from tests.e2e.conftest import reports
-from tests.e2e.load import load
+from tests.e2e.load import KINDS, load
 
 ENOUGH = 10_000
 
@@ -18,9 +18,9 @@ def nothing_lost(cluster: Cluster, case: str, enough: int = ENOUGH) -> Iterator[
     with load(cluster, case, enough) as callers:
         yield
         cluster.settle()
-    reports.append(callers)
+    figures.loads.append(callers)
     assert callers.failures() == {}, callers.log
-    for kind in ("keep-alive", "new connections"):
+    for kind in KINDS:
         assert callers.figures[kind]["requests"] >= enough
 
 

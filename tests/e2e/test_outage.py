@@ -1,0 +1,119 @@
+"""A backend that is away or hangs: clear answers in bounded time, and a quick recovery."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e import figures
+from tests.e2e.cluster import Cluster, port_forward, until
+
+# A busy machine may add this much to a deadline (seconds).
+MARGIN = 0.5
+
+
+@dataclass
+class Answer:
+    at: float
+    took: float
+    status: int
+    content: Any
+
+
+def ask(url: str) -> Answer:
+    """One answer, on a connection of its own; a connection error fails the test."""
+    started = time.monotonic()
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            status, body = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read()
+    return Answer(started, time.monotonic() - started, status, json.loads(body))
+
+
+@contextmanager
+def asking(url: str) -> Iterator[list[Answer]]:
+    """Ask all the time, four at once, while the block runs."""
+    answers: list[Answer] = []
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.05):
+            answers.append(ask(url))
+
+    with ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work) for _ in range(4)]
+        try:
+            yield answers
+        finally:
+            done.set()
+        for worker in workers:
+            worker.result()
+
+
+def test_without_a_backend_every_answer_is_a_502_within_3_s_until_it_is_back(cluster: Cluster) -> None:
+    with port_forward("service/client", 8082) as url, asking(url) as answers:
+        until(lambda: answers, "answered")
+        cluster.scale("backend", 0)
+        until(lambda: not cluster.settled("backend") or not cluster.pods("backend"), "away: the backend")
+        until(lambda: answers[-1].status == 502, "a 502")
+        down = time.monotonic()
+        until(lambda: time.monotonic() > down + 5, "five seconds of outage", 10)
+        cluster.scale("backend", 2)
+        until(lambda: ready(cluster), "ready: the first backend Pod", pause=0.05)
+        up = time.monotonic()
+        until(lambda: answers[-1].status == 200 and answers[-1].at > down, "back", 30, pause=0.02)
+        back = time.monotonic() - up
+        cluster.settle()
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {answer.status for answer in answers} == {200, 502}
+    assert all(
+        answer.content == {"status_code": 502, "exc": "backend unreachable", "source": "client"}
+        for answer in refused
+    )
+    slowest = max(answer.took for answer in refused)
+    figures.notes.append(
+        f"outage: {len(refused)} answers of 502, the slowest after {slowest:.2f} s; back after {back:.2f} s"
+    )
+    assert slowest < 3 + MARGIN
+    assert back < 5
+    # Nothing fails once it is back.
+    assert all(answer.status == 200 for answer in answers if answer.at > up + back + 3)
+
+
+def ready(cluster: Cluster) -> bool:
+    statuses = [status for pod in cluster.pods("backend") for status in pod.status.container_statuses or []]
+    return any(status.ready for status in statuses)
+
+
+@pytest.mark.full
+def test_a_hanging_backend_pod_holds_up_no_other_call(cluster: Cluster) -> None:
+    limit = 5
+    with cluster.changed("client", ANSWER_TIMEOUT=str(limit)):
+        victim = cluster.pods("backend")[0].metadata.name
+        with port_forward("service/client", 8082) as url, asking(url) as answers:
+            until(lambda: len(answers) > 20, "answered")
+            # The worker stops, its socket goes on accepting: the hardest kind of hang.
+            cluster.execute(victim, "sh", "-c", "kill -STOP $(cat /proc/1/task/1/children)")
+            until(lambda: any(answer.status == 504 for answer in answers), "a 504", 30)
+            healthy = [ask(f"{url}/healthz").took for _ in range(20)]
+            until(lambda: sum(answer.status == 504 for answer in answers) >= 3, "several 504", 60)
+        cluster.core.delete_namespaced_pod(victim, "api-network", grace_period_seconds=0)
+    slow = [answer for answer in answers if answer.status == 504]
+    fast = [answer for answer in answers if answer.status == 200]
+    assert len(slow) + len(fast) == len(answers), {answer.status for answer in answers}
+    figures.notes.append(
+        f"hang: {len(fast)} answers of 200, the slowest after {max(a.took for a in fast):.2f} s; "
+        f"{len(slow)} of 504, after {min(a.took for a in slow):.2f} to {max(a.took for a in slow):.2f} s"
+    )
+    assert max(answer.took for answer in fast) < 1 + MARGIN
+    assert all(limit - MARGIN < answer.took < limit + MARGIN for answer in slow)
+    assert sorted(healthy)[-2] < 0.1 + MARGIN

@@ -1,0 +1,27 @@
+"""New backend Pods get their share of the requests of callers that never reconnect."""
+
+import time
+
+import pytest
+
+from tests.e2e import figures
+from tests.e2e.cluster import Cluster, until
+from tests.e2e.load import load
+
+
+@pytest.mark.full
+def test_each_of_four_backend_pods_has_its_share_half_a_minute_after_there_were_two(cluster: Cluster) -> None:
+    with load(cluster, "backend from 2 to 4, spread", 0, connections=64, rate=0) as callers:
+        cluster.scale("backend", 4)
+        until(lambda: cluster.settled("backend"), "settled: the backend at 4 replicas", pause=0.1)
+        four = time.monotonic()
+        until(lambda: time.monotonic() > four + 30 + 60, "measured for a minute", 100)
+        seen = cluster.requests_seen("backend", since=60)
+        cluster.scale("backend", 2)
+    figures.loads.append(callers)
+    total = sum(seen.values())
+    shares = sorted(round(100 * count / total) for count in seen.values())
+    figures.notes.append(f"spread: {shares} % of {total} requests")
+    assert callers.failures() == {}, callers.log
+    assert len(shares) == 4
+    assert min(shares) >= 15
