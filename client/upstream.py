@@ -26,9 +26,9 @@ from client.lookups import SharedLookups
 from client.settings import Settings
 from common.settings import REACH_LIMIT
 
-# One try to connect: a lost DNS or SYN packet costs this much and not the whole limit (seconds).
-# Below the shortest ANSWER_TIMEOUT, so that not connecting is never mistaken for a slow answer.
-CONNECT_TIMEOUT = 0.9
+# The first try to connect, each next one twice as long (seconds): a lost packet costs little, since
+# another try may well reach another Pod, and a busy machine still gets its time.
+CONNECT_TIMEOUT = 0.5
 # Pauses between tries: short, since another Pod may well answer at once, and doubling (seconds).
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
@@ -109,15 +109,18 @@ class Upstream:
         if query:
             request.url = f"{request.url}?{encoded(query)}"
         broken_off = 0
-        pause = FIRST_PAUSE
+        pause, connect_timeout = FIRST_PAUSE, CONNECT_TIMEOUT
         reach_until = monotonic() + REACH_LIMIT
         answer_until = reach_until + self.answer_timeout
         while True:
             left = min(self.answer_timeout, answer_until - monotonic())
+            # Below `left`, so that not connecting is never mistaken for a slow answer.
+            connect_within = max(0.01, min(connect_timeout, reach_until - monotonic(), 0.9 * left))
             try:
                 with gevent.Timeout(left, TooSlow(self.too_slow)):
-                    return self.call(request, max(0.01, min(CONNECT_TIMEOUT, reach_until - monotonic())))
+                    return self.call(request, connect_within)
             except Unreachable:
+                connect_timeout *= 2
                 if monotonic() + pause >= reach_until:
                     raise
             except BrokenOff:

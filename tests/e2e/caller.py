@@ -23,6 +23,8 @@ EXPECTED = {"status_code": 200, "message": "hello world", "source": "client"}
 # Longer than any answer may take: what is still open then hangs.
 HUNG_AFTER = 40.0
 IDLE_SHARE, SHORTEST_IDLE, LONGEST_IDLE = 0.01, 1.0, 5.0
+# Between two requests of a connection: callers compete with the pair for two cores.
+BETWEEN = 0.05
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -34,18 +36,27 @@ class Tally:
         self.seconds: list[float] = []
         self.failures: Counter[str] = Counter()
 
+        self.refusals: list[float] = []
+
     @property
     def requests(self) -> int:
         return len(self.seconds) + self.failures.total()
 
     def figures(self) -> dict[str, Any]:
-        in_order = sorted(self.seconds) or [0.0]
         return {
             "requests": self.requests,
             "failures": dict(self.failures),
-            "p50_ms": round(1000 * in_order[len(in_order) // 2], 1),
-            "p99_ms": round(1000 * in_order[len(in_order) * 99 // 100], 1),
+            "p50_ms": percentile(self.seconds, 50),
+            "p99_ms": percentile(self.seconds, 99),
+            "refused_p50_ms": percentile(self.refusals, 50),
+            "refused_p99_ms": percentile(self.refusals, 99),
         }
+
+
+def percentile(seconds: list[float], percent: int) -> float:
+    """In milliseconds."""
+    in_order = sorted(seconds) or [0.0]
+    return round(1000 * in_order[len(in_order) * percent // 100], 1)
 
 
 async def ask(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
@@ -59,7 +70,7 @@ async def ask(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
     body = await reader.readexactly(length)
     status = head.split()[1]
     if status != "200":
-        return f"status {status}", False
+        return f"status {status}{' with retry-after' if 'retry-after: ' in head else ''}", False
     if json.loads(body) != EXPECTED:
         return "wrong body", False
     return "", keep and "connection: close" not in head
@@ -80,13 +91,15 @@ async def once(
             wrong, again = await ask(streams, "/", keep=keep)
     except (OSError, EOFError, TimeoutError) as error:
         wrong = f"{step}: {type(error).__name__}"
-    if wrong:
-        tally.failures[wrong] += 1
-        print(
-            f"{time.time():.3f} {wrong} {streams and streams[1].get_extra_info('sockname')}", file=sys.stderr
-        )
+    took = time.monotonic() - started
+    if not wrong:
+        tally.seconds.append(took)
     else:
-        tally.seconds.append(time.monotonic() - started)
+        tally.failures[wrong] += 1
+        if wrong.startswith("status 503"):
+            tally.refusals.append(took)
+        else:
+            print(f"{time.time():.3f} {wrong} after {took:.2f} s", file=sys.stderr)
     if streams and not again:
         streams[1].close()
     return streams if again else None
@@ -98,7 +111,7 @@ async def keep_alive(tally: Tally, address: tuple[str, int], done: asyncio.Event
     while not done.is_set():
         streams = await once(tally, address, streams, keep=True)
         idle = random.random() < IDLE_SHARE
-        await asyncio.sleep(random.uniform(SHORTEST_IDLE, LONGEST_IDLE) if idle else 0.01)
+        await asyncio.sleep(random.uniform(SHORTEST_IDLE, LONGEST_IDLE) if idle else BETWEEN)
 
 
 async def new_connections(tally: Tally, address: tuple[str, int], done: asyncio.Event, rate: float) -> None:

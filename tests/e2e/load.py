@@ -39,7 +39,7 @@ def load(
     enough: int,
     *,
     connections: int = 16,
-    rate: float = 150,
+    rate: float = 100,
     target: str = "client",
 ) -> Iterator[Load]:
     """Call the client from a Pod while the block runs, and until enough requests of each kind were made."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from tests.e2e import figures
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, until
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, run, until
 from tests.e2e.load import KINDS, load
 
 ENOUGH = 10_000
@@ -31,7 +32,7 @@ def restart(*services: str) -> None:
 
 
 def test_a_rollout_of_both_at_once_loses_nothing_quickly(cluster: Cluster) -> None:
-    with nothing_lost(cluster, "roll-out of both, quick", enough=3_000):
+    with nothing_lost(cluster, "roll-out of both, quick", enough=2_000):
         restart(*SERVICES)
 
 
@@ -56,3 +57,90 @@ def test_scaling_up_and_down_loses_nothing(cluster: Cluster, service: str) -> No
         for replicas in (5, 2):
             cluster.scale(service, replicas)
             until(lambda: cluster.settled(service), f"settled: {service} at {replicas} replicas")
+
+
+@pytest.mark.full
+def test_draining_a_node_loses_nothing(cluster: Cluster) -> None:
+    node = cluster.pods("backend")[0].spec.node_name
+    try:
+        with nothing_lost(cluster, "drain a node"):
+            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
+            assert not [pod for app in SERVICES for pod in cluster.pods(app) if pod.spec.node_name == node]
+    finally:
+        kubectl("uncordon", node)
+        restart(*SERVICES)  # onto two nodes again
+
+
+@pytest.mark.full
+def test_a_killed_worker_of_a_backend_is_hidden_by_the_client(cluster: Cluster) -> None:
+    with nothing_lost(cluster, "SIGKILL a backend's gunicorn worker"):
+        victim = cluster.pods("backend")[0].metadata.name
+        cluster.execute(victim, "sh", "-c", "kill -KILL $(cat /proc/1/task/1/children)")
+
+
+def kill_container(cluster: Cluster, service: str) -> None:
+    """Send SIGKILL to a container's first process, which only its node can do; wait for its restart."""
+    pod = cluster.pods(service)[0]
+    [before] = pod.status.container_statuses
+    container = before.container_id.removeprefix("containerd://")
+    pid = run(
+        "docker",
+        "exec",
+        pod.spec.node_name,
+        "crictl",
+        "inspect",
+        "-o",
+        "go-template",
+        "--template",
+        "{{.info.pid}}",
+        container,
+    )
+    run("docker", "exec", pod.spec.node_name, "kill", "-KILL", pid.strip())
+
+    def restarted() -> bool:
+        [now] = cluster.core.read_namespaced_pod(pod.metadata.name, NAMESPACE).status.container_statuses
+        return bool(now.restart_count > before.restart_count and now.ready)
+
+    until(restarted, f"restarted: the killed {service} container")
+
+
+@pytest.mark.full
+def test_a_killed_backend_container_is_hidden_by_the_client(cluster: Cluster) -> None:
+    with nothing_lost(cluster, "SIGKILL a backend container"):
+        kill_container(cluster, "backend")
+
+
+@pytest.mark.full
+def test_a_killed_client_container_loses_only_what_was_in_flight_on_it(cluster: Cluster) -> None:
+    with load(cluster, "SIGKILL a client container", ENOUGH) as callers:
+        kill_container(cluster, "client")
+    figures.loads.append(callers)
+    lost = callers.failures()
+    figures.notes.append(f"SIGKILL a client container: lost {lost}")
+    # Connections break; an answer is never wrong. What was in flight is about half of the callers'.
+    assert not [what for what in lost if "status" in what or "body" in what], callers.log
+    assert sum(lost.values()) < 100, callers.log
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "image": {"image": "backend:does-not-exist"},
+    "setting": {"env": [{"name": "WORKERS", "value": "many"}]},
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_rollout_stalls_and_rollout_undo_repairs_it(cluster: Cluster, broken: str) -> None:
+    with nothing_lost(cluster, f"roll-out of a broken {broken}, and undo"):
+        pod = {"spec": {"containers": [{"name": "app", **BROKEN[broken]}]}}
+        cluster.apps.patch_namespaced_deployment("backend", NAMESPACE, {"spec": {"template": pod}})
+        until(lambda: waiting(cluster) & {"ImagePullBackOff", "ErrImagePull", "CrashLoopBackOff"}, "stalled")
+        ready = [pod for pod in cluster.pods("backend") if pod.status.container_statuses[0].ready]
+        assert len(ready) == 2, "the old Pods go on"
+        kubectl("rollout", "undo", "deployment/backend")
+
+
+def waiting(cluster: Cluster) -> set[str]:
+    """Why containers of the backend wait."""
+    states = [s.state for pod in cluster.pods("backend") for s in pod.status.container_statuses or []]
+    return {state.waiting.reason for state in states if state.waiting}

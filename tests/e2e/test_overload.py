@@ -1,0 +1,85 @@
+"""Twice the load that the client can serve: what it cannot take it refuses at once."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e import figures
+from tests.e2e.cluster import NAMESPACE, Cluster, port_forward, until
+from tests.e2e.load import create_pod, load
+from tests.e2e.test_outage import ask
+
+# A backend that takes a second, so that the client's limit decides what it can serve.
+SLOW_BACKEND = """
+import asyncio
+async def answer(reader, writer):
+    while (await reader.readuntil(b"\\r\\n\\r\\n")):
+        await asyncio.sleep(1)
+        body = b'{"status_code": 200, "message": "hello world", "source": "backend"}'
+        head = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n"
+        writer.write(head % len(body) + body)
+async def main():
+    async with await asyncio.start_server(answer, "0.0.0.0", 8080) as server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
+MOST = 50
+
+
+@contextmanager
+def slow_backend(cluster: Cluster) -> Iterator[None]:
+    """The Service `backend` leads to the slow one while the block runs."""
+    create_pod(cluster, "slow", ["python", "-c", SLOW_BACKEND], {"app": "backend", "slow": "yes"}, NAMESPACE)
+    try:
+        set_selector(cluster, "yes")
+        yield
+    finally:
+        set_selector(cluster, None)
+        cluster.core.delete_namespaced_pod("slow", NAMESPACE, grace_period_seconds=0)
+
+
+def set_selector(cluster: Cluster, slow: str | None) -> None:
+    cluster.core.patch_namespaced_service("backend", NAMESPACE, {"spec": {"selector": {"slow": slow}}})
+
+
+@pytest.mark.full
+def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once(cluster: Cluster) -> None:
+    with cluster.changed("client", MAX_IN_FLIGHT=str(MOST)):
+        before = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
+        with slow_backend(cluster):
+            with port_forward("service/client", 8082) as url:
+                until(lambda: ask(url).took > 1, "answered by the slow backend", 60)
+            # Two Pods take 50 requests a second each.
+            with load(cluster, "overload", 0, connections=0, rate=4 * MOST) as callers:
+                started = time.monotonic()
+                until(lambda: time.monotonic() > started + 60, "a minute of overload", 70)
+        overload = time.monotonic()
+        with port_forward("service/client", 8082) as url:
+            until(lambda: (answer := ask(url)).status == 200 and answer.took < 1, "normal service", 30)
+        normal = time.monotonic() - overload
+        after = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
+        memory = max(most_memory(cluster, name) for name in after)
+    answered = callers.figures["new connections"]
+    figures.notes.append(
+        f"overload: {answered}, normal service after {normal:.1f} s, at most {memory / 2**20:.0f} MiB"
+    )
+    refused = answered["failures"].pop("status 503 with retry-after")
+    assert answered["failures"] == {}, callers.log
+    assert answered["requests"] > 60 * 4 * MOST * 0.9
+    assert 0.3 < refused / answered["requests"] < 0.7
+    assert answered["p99_ms"] < 2000
+    assert answered["refused_p99_ms"] < 100
+    assert after == before
+    assert normal < 5
+
+
+def restarts(pod: object) -> int:
+    return sum(status.restart_count for status in pod.status.container_statuses)  # type: ignore[attr-defined]
+
+
+def most_memory(cluster: Cluster, pod: str) -> int:
+    """The most memory that the container ever used, in bytes (cgroup v2 or v1)."""
+    read = "cd /sys/fs/cgroup; cat memory.peak memory/memory.max_usage_in_bytes 2>/dev/null; true"
+    return int(cluster.execute(pod, "sh", "-c", read).split()[0])
