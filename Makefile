@@ -26,6 +26,9 @@ run: .venv/run ## Serve both on localhost, until Ctrl-C
 test: .venv/dev ## Run every test that needs no Docker
 	$(BIN)/pytest tests --ignore tests/e2e
 
+bench: .venv/run ## Measure this pair beside its usual alternatives (BENCH="--rounds 2 --seconds 2": quickly)
+	@$(BIN)/python -m bench.run $(BENCH)
+
 e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
 
@@ -64,5 +67,7 @@ lock: ## Lock the newest allowed dependencies, with hashes
 	$(LOCK) --upgrade --group dev -o requirements/dev.txt
 	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
 	$(LOCK) --upgrade --group backend --constraints requirements/dev.txt -o requirements/backend.txt
+	for peer in flask gunicorn httpx aiohttp; do \
+		$(LOCK) --upgrade --group bench-$$peer -o bench/requirements/$$peer.txt || exit 1; done
 
-.PHONY: help run test e2e e2e-full cluster dev down lint audit format lock
+.PHONY: help run test bench e2e e2e-full cluster dev down lint audit format lock

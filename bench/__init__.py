@@ -1,0 +1,1 @@
+"""Measures the pair beside what its users would otherwise pick."""
