@@ -5,10 +5,12 @@ new Pods idle, and stay on a Pod until its last moment.
 """
 
 import random
+from select import POLLIN
 from time import monotonic
 from typing import Any
 
 import gevent
+from gevent.monkey import get_original
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,6 +21,9 @@ SHORTEST_LIFE, LONGEST_LIFE = 10.0, 20.0
 # The pool gives out the connection that was last returned, so that a few carry most requests;
 # without this, each of those few would decide where a large share of the load goes.
 MOST_REQUESTS = 100
+
+# The system's: gevent's own lets every other caller run first, even where it does not wait.
+poll = get_original("select", "poll")
 
 
 class ShortLived(HTTPConnection):
@@ -31,6 +36,8 @@ class ShortLived(HTTPConnection):
         """Connect within the connect timeout; urllib3's own bounds each step and address alone."""
         with gevent.Timeout(self.timeout, ConnectTimeoutError(self, "connect timeout")):
             super().connect()
+        self.arrived = poll()
+        self.arrived.register(self.sock, POLLIN)
         self.requests = 0
         # Spread, or connections made together would all be made again together.
         self.expires = monotonic() + random.uniform(SHORTEST_LIFE, LONGEST_LIFE)  # noqa: S311
@@ -43,7 +50,10 @@ class ShortLived(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether the pool may use it again: it reconnects where the answer is no."""
-        return super().is_connected and monotonic() < self.expires and self.requests < MOST_REQUESTS
+        if self.sock is None or monotonic() >= self.expires or self.requests >= MOST_REQUESTS:
+            return False
+        # What arrives between two answers is the connection's end, or an answer nobody asked for.
+        return not self.arrived.poll(0)
 
 
 class ShortLivedTLS(ShortLived, HTTPSConnection):
