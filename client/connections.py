@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 from gevent.monkey import get_original
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -73,9 +74,21 @@ class TLSPool(HTTPSConnectionPool):
 
 
 class ShortLivedConnections(HTTPAdapter):
-    """A requests adapter that pools them."""
+    """A requests adapter that pools them, for one backend, without proxies and cookies."""
+
+    pool: HTTPConnectionPool | None = None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  requests' own
         """Called by requests."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TLSPool}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:  # noqa: ANN401
+        """The pool, which requests would look up by the URL's parts for each call."""
+        if self.pool is None:
+            self.pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self.pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:  # noqa: ANN401, ARG002
+        """The path and query; requests would look for a proxy first."""
+        return request.path_url
