@@ -11,7 +11,7 @@ from typing import Any
 
 import gevent
 from gevent.monkey import get_original
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -92,3 +92,12 @@ class ShortLivedConnections(HTTPAdapter):
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:  # noqa: ANN401, ARG002
         """The path and query; requests would look for a proxy first."""
         return request.path_url
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:  # noqa: ANN401  requests' own
+        """The response without a cookie jar and without a copy of its headers."""
+        response = Response()
+        response.request, response.url = req, str(req.url)
+        response.status_code, response.reason = resp.status, resp.reason
+        response.headers = resp.headers
+        response.raw = resp
+        return response
