@@ -91,6 +91,8 @@ class Upstream:
         self.session.mount("http://", adapter)
         self.session.mount("https://", adapter)
         self.request = requests.Request("GET", f"{settings.url}/", headers=HEADERS).prepare()
+        # A plain one: urllib3 copies it for each call, and requests' own is slow to copy.
+        self.request.headers = dict(self.request.headers)  # type: ignore[assignment]
 
     def get(self, query: bytes) -> Answer:
         """Call the backend's `/`.
@@ -174,7 +176,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in body; BadAnswer where there is none."""
     try:
         # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.
-        content = json.loads(body.decode(), parse_constant=no_number, parse_float=finite)
+        content = DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise BadAnswer("backend's answer is not JSON") from error
     if not isinstance(content, dict):
@@ -191,6 +193,10 @@ def finite(text: str) -> float:
     """A number, but not one that overflows to infinity."""
     value = float(text)
     return value if math.isfinite(value) else no_number(text)
+
+
+# Made once: json.loads() would make one for each answer.
+DECODER = json.JSONDecoder(parse_constant=no_number, parse_float=finite)
 
 
 def retry_after(response: requests.Response) -> str | None:
