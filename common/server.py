@@ -64,6 +64,7 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         "worker_tmp_dir": tempfile.gettempdir(),
         "control_socket_disable": True,  # nobody uses it, and it needs a place to write
         "limit_request_line": 8190,  # gunicorn's largest: queries travel in it
+        "logger_class": "common.access.Log",
         "accesslog": "-" if settings.access_log else None,
     }
 

@@ -1,18 +1,16 @@
 """A Flask application that answers nothing but JSON and knows its own health."""
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, ServiceUnavailable
 
+from common.access import PROBES
 from common.drain import draining
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-PROBES = ("/healthz", "/readyz")
 
 
 def json_app(source: str, max_in_flight: int) -> Flask:
@@ -43,7 +41,6 @@ def json_app(source: str, max_in_flight: int) -> Flask:
             app.logger.warning("%s: %s", error.description, error.__cause__)
         return as_json(error)
 
-    logging.getLogger("gunicorn.access").addFilter(not_a_probe)
     app.register_error_handler(HTTPException, known)
     app.register_error_handler(Exception, unexpected)
 
@@ -65,11 +62,6 @@ def json_app(source: str, max_in_flight: int) -> Flask:
 
     app.wsgi_app = limited(app.wsgi_app, max_in_flight, refuse)  # type: ignore[assignment,method-assign]
     return app
-
-
-def not_a_probe(record: logging.LogRecord) -> bool:
-    """Whether the access log shows it: probes come every few seconds and would drown the rest."""
-    return not (isinstance(record.args, dict) and record.args.get("U") in PROBES)
 
 
 def explain(error: HTTPException) -> str:

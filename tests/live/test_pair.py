@@ -49,3 +49,17 @@ def test_the_log_has_a_line_per_request_unless_told_otherwise(start: Start, back
     eventually("a log line", lambda: '"GET /?who=me HTTP/1.1" 200' in backend.log)
     quiet.stop()
     assert "GET" not in quiet.log
+
+
+def test_the_log_leaves_probes_out(backend: Service) -> None:
+    backend.call("/healthz")
+    backend.call("/?after=probe")
+
+    eventually("a log line", lambda: '"GET /?after=probe HTTP/1.1" 200' in backend.log)
+    assert "/healthz" not in backend.log
+
+
+def test_a_quote_does_not_end_a_field_of_a_log_line(backend: Service) -> None:
+    backend.call("/?agent=quoted", "GET", 'User-Agent: a"b')
+
+    eventually("a log line", lambda: '/?agent=quoted HTTP/1.1" 200 63 "-" "a\\"b"' in backend.log)
