@@ -27,6 +27,7 @@ from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
 from common.drain import draining
+from common.joined import Joined
 
 # A connection made after SIGTERM gets this long for its only request (seconds).
 LAST_REQUEST = 1.0
@@ -95,10 +96,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             req.force_close()
         self.idle.discard(sock)
         self.under_way.add(req)
+        joined = Joined(sock)
         try:
-            super().handle_request(listener_name, req, sock, addr)
+            super().handle_request(listener_name, req, joined, addr)
         finally:
             self.under_way.discard(req)
+            joined.flush()  # an answer without a body
         self.idle.add(sock)
 
 
