@@ -1,19 +1,14 @@
 """The client's settings: where the backend is."""
 
-import ipaddress
-import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from common.settings import ServiceSettings, number, setting
+from common.urls import base_url
 
 ALLOWED = (
     "host, host:port or [IPv6]:port (http, port 8080 where none is given), "
     "or http://host[:port][/path] or https://host[:port][/path]"
 )
-# Docker allows underscores in container names; a trailing dot makes a name absolute.
-NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")  # RFC 3986 section 3.3
 
 
 def backend_url(text: str) -> str:
@@ -24,39 +19,15 @@ def backend_url(text: str) -> str:
     """
     has_scheme = "://" in text
     try:
-        parts = urlsplit(text if has_scheme else f"http://{text}")
-        port = parts.port
+        parts = base_url(text if has_scheme else f"http://{text}")
     except ValueError:
         raise ValueError(ALLOWED) from None
-    host = parts.hostname or ""
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None:
-        netloc += f":{port}"
-    if (
-        parts.scheme not in ("http", "https")
-        or port == 0
-        or not (is_address(host) or is_name(host))
-        # What urlsplit drops or forgives: users, queries, fragments, blanks, a colon without a port.
-        or text.lower() not in (f"{parts.scheme}://{netloc}{parts.path}".lower(), netloc.lower())
-        or not PATH.fullmatch(parts.path)
-    ):
-        raise ValueError(ALLOWED)
-    if not has_scheme and port is None:
-        netloc += ":8080"
-    return f"{parts.scheme}://{netloc}{parts.path}".rstrip("/")
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address."""
-    try:
-        return not getattr(ipaddress.ip_address(host), "scope_id", None)
-    except ValueError:
-        return False
-
-
-def is_name(host: str) -> bool:
-    """Whether it may be a DNS name; all digits and dots would be a mistyped address."""
-    return len(host) <= 253 and bool(NAME.fullmatch(host)) and not re.fullmatch(r"[0-9.]+", host)
+    if not has_scheme:
+        if parts.path:
+            raise ValueError(ALLOWED)
+        if parts.port is None:
+            parts = parts._replace(netloc=f"{parts.netloc}:8080")
+    return parts.geturl().rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, RequestURITooLarge
 from client.connections import ShortLivedConnections
 from client.lookups import SharedLookups
 from client.settings import Settings
-from common.settings import REACH_LIMIT
+from common.settings import LONGEST_QUERY, REACH_LIMIT
 
 # The first try to connect, each next one twice as long (seconds): a lost packet costs little, since
 # another try may well reach another Pod, and a busy machine still gets its time.
@@ -33,8 +33,6 @@ CONNECT_TIMEOUT = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
 MOST_BROKEN_OFF = 3
-# gunicorn accepts request lines of up to 8,190 bytes; the method, path and version need some.
-LONGEST_QUERY = 8000
 # All that the backend gets to see of a caller is the query.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
@@ -105,7 +103,7 @@ class Upstream:
 
         Raises:
             UpstreamError: see the top of this module.
-            RequestURITooLarge: the query does not fit a request line.
+            RequestURITooLarge: the query is longer than the backend accepts.
         """
         request = self.request.copy()
         if query:
@@ -164,7 +162,7 @@ def encoded(query: bytes) -> str:
     """The query with every character that a URL may not have percent-encoded.
 
     Raises:
-        RequestURITooLarge: it would not fit the backend's request line.
+        RequestURITooLarge: it is longer than the backend accepts.
     """
     text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._[]")
     if len(text) > LONGEST_QUERY:

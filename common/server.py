@@ -13,9 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
+from gunicorn.http import message
 
 from common.drain import FLAG
-from common.settings import REACH_LIMIT, ServiceSettings
+from common.settings import LONGEST_QUERY, REACH_LIMIT, ServiceSettings, SettingsError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -63,7 +65,8 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         # The heartbeat is a file: on a disk it can block, and a Pod can write only here.
         "worker_tmp_dir": tempfile.gettempdir(),
         "control_socket_disable": True,  # nobody uses it, and it needs a place to write
-        "limit_request_line": 8190,  # gunicorn's largest: queries travel in it
+        # Queries travel in it. Twice as much as allowed, so that a query a bit too long gets JSON.
+        "limit_request_line": 2 * LONGEST_QUERY,
         "logger_class": "common.access.Log",
         "accesslog": "-" if settings.access_log else None,
     }
@@ -89,13 +92,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
         self.settings: ServiceSettings = import_module(f"{self.service}.settings").Settings.load(os.environ)
         for name, value in options(self.settings).items():
             self.cfg.set(name, value)
+        message.MAX_REQUEST_LINE = self.cfg.limit_request_line + 1  # it would cut the setting to 8,190
 
     def load(self) -> "WSGIApplication":
         """Make the application, in each worker."""
         try:
             app: WSGIApplication = import_module(f"{self.service}.app").create_app(self.settings)
-        except Exception as error:
+        except (Exception, SettingsError) as error:
             if not self.reloaded:
+                if isinstance(error, SettingsError):
+                    raise AppImportError(str(error)) from None  # gunicorn prints it, and stops trying
                 raise
             # Development: an unfinished edit must not end the container, and other edits with it.
             logging.getLogger("gunicorn.error").exception("the new code does not load")
@@ -123,7 +129,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
             sys.modules[WORKER] = modules[WORKER]
 
 
-def broken(service: str, error: Exception) -> "WSGIApplication":
+def broken(service: str, error: BaseException) -> "WSGIApplication":
     """An application that says that the code does not load."""
     body = json.dumps(
         {"status_code": 500, "exc": f"the code does not load: {type(error).__name__}", "source": service}

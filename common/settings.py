@@ -5,13 +5,15 @@ A field is a setting; its name in upper case is the environment variable's.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Self
 
 from common.cpu import cores_in_quota
 
 # Longest time to find a connection to the backend, retries included (seconds).
 REACH_LIMIT = 3.0
+# Longest query (bytes, percent-encoded): 4,000 characters of any script, at most 12 bytes each, and room.
+LONGEST_QUERY = 60_000
 
 
 class SettingsError(SystemExit):
@@ -22,18 +24,22 @@ def setting(
     parse: Callable[[str], Any],
     meaning: str,
     *,
-    default: Any,  # noqa: ANN401  any type of value
+    default: Any = MISSING,  # noqa: ANN401  any type of value
     shown_default: str = "",
+    secret: bool = False,
 ) -> Any:  # noqa: ANN401  stands where the dataclass field's own type is declared
     """Declare a setting.
 
     Args:
         parse: turns the variable's text into a value, or raises ValueError saying what is allowed.
         meaning: the README's words for it, with the unit.
-        default: the value without the variable, or a function without arguments that makes it.
+        default: the value without the variable, or a function without arguments that makes it;
+            without a default the variable must be there.
         shown_default: the README's words for it, where str(default) would not do.
+        secret: the value is not to be shown.
     """
-    metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default or str(default)}
+    shown_default = shown_default or ("required" if default is MISSING else str(default))
+    metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -74,8 +80,13 @@ def host(text: str) -> str:
 
 def masked(text: str) -> str:
     """The text without what may be a secret in a URL: its user part and its query."""
-    without_user = re.sub(r"^(\w+://)?.*@", r"\1***@", text, flags=re.DOTALL)
+    without_user = re.sub(r"^([\w+]+://)?.*@", r"\1***@", text, flags=re.DOTALL)
     return re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL)
+
+
+def shown(each: Field[Any], value: object) -> str:
+    """A setting's value, as far as it may be read in a log."""
+    return "***" if each.metadata["secret"] and value else masked(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +125,19 @@ class ServiceSettings:
         values, errors = {}, []
         for each in fields(cls):
             name = each.name.upper()
-            if name in environ:
+            required = each.default is MISSING and each.default_factory is MISSING
+            if name in environ or required:
+                text = environ.get(name, "")
                 try:
-                    values[each.name] = each.metadata["parse"](environ[name])
+                    values[each.name] = each.metadata["parse"](text)
                 except ValueError as allowed:
-                    errors.append(f"{name}={masked(environ[name])!r} is not allowed: expected {allowed}")
+                    errors.append(f"{name}={shown(each, text)!r} is not allowed: expected {allowed}")
         if errors:
             raise SettingsError("\n".join(errors))
         return cls(**values)
 
     def __str__(self) -> str:
         """The start-up log line."""
-        return " ".join(f"{each.name.upper()}={getattr(self, each.name)}" for each in fields(self))
+        return " ".join(
+            f"{each.name.upper()}={shown(each, getattr(self, each.name))}" for each in fields(self)
+        )

@@ -1,6 +1,6 @@
 """A Flask application that answers nothing but JSON and knows its own health."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def json_app(source: str, max_in_flight: int) -> Flask:
+def json_app(source: str, max_in_flight: int, ready: Callable[[], object] = lambda: None) -> Flask:
     """Make an application with JSON errors, /healthz, /readyz and a limit on requests in flight.
 
     Args:
         source: the service's name, which each answer carries.
         max_in_flight: answers under way at once in this process; any more get a 503.
+        ready: raises ServiceUnavailable while the process is not ready for traffic.
     """
     app = Flask(source, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # status_code comes first
@@ -52,6 +53,7 @@ def json_app(source: str, max_in_flight: int) -> Flask:
     def readyz() -> dict[str, Any]:
         if draining():
             raise ServiceUnavailable("draining: this process is about to stop")
+        ready()
         return {"status_code": 200, "message": "ready", "source": source}
 
     too_many = ServiceUnavailable(f"more than {max_in_flight} requests in flight", retry_after=1)

@@ -5,6 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
+from common.settings import LONGEST_QUERY
 from tests.calls import connect, error
 from tests.conftest import Start
 from tests.processes import Service, free_port
@@ -82,18 +83,18 @@ def test_a_query_reaches_the_backend_as_the_same_bytes(
     assert unquote_to_bytes(seen) == unquote_to_bytes(sent), "the table itself must be right"
 
 
-def test_a_query_may_nearly_fill_a_request_line(client: Service, upstream: Upstream) -> None:
+def test_the_longest_query_arrives(client: Service, upstream: Upstream) -> None:
     target = upstream.will(sends(HELLO))
-    query = (target + "&").ljust(8002, "x")
+    query = (target + "&").ljust(LONGEST_QUERY + 2, "x")
 
     assert client.call(query).status == 200
     assert upstream.seen(target)[0].startswith(f"GET {query} HTTP".encode())
 
 
-@pytest.mark.parametrize(("query", "size"), [("x" * 8001, 8001), ('"' * 4000, 12000)])
-def test_a_query_that_fits_no_request_line_is_a_414(client: Service, query: str, size: int) -> None:
+@pytest.mark.parametrize(("query", "size"), [("x" * 60_001, 60_001), ('"' * 20_001, 60_003)])
+def test_a_longer_query_is_a_414(client: Service, query: str, size: int) -> None:
     assert client.call(f"/?{query}").answer == error(
-        414, f"query of {size} bytes once encoded; allowed: 8000"
+        414, f"query of {size} bytes once encoded; allowed: {LONGEST_QUERY}"
     )
 
 

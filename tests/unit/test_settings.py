@@ -99,7 +99,7 @@ def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> Non
         ("http://hunter2@backend", "http://***@backend"),
         ("http://backend/?token=hunter2&a", "http://backend/?***"),
         ("http://backend?hunter2\nhunter2", "http://backend?***"),
-        ("git+ssh://me:hunter2@backend", "***@backend"),
+        ("git+ssh://me:hunter2@backend", "git+ssh://***@backend"),
         ("http://a b/", "http://a b/"),
     ],
 )

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import RequestURITooLarge
 
-from client.upstream import LONGEST_QUERY, BadAnswer, encoded, json_object
+from client.upstream import BadAnswer, encoded, json_object
+from common.settings import LONGEST_QUERY
 
 NOT_JSON = "backend's answer is not JSON"
 
@@ -44,9 +45,9 @@ def test_a_query_is_encoded_where_it_must_be(query: bytes, text: str) -> None:
 
 
 def test_a_query_is_too_long_once_it_is_encoded() -> None:
-    assert len(encoded(b'"' * 2666)) <= LONGEST_QUERY
+    assert len(encoded(b'"' * 20_000)) == LONGEST_QUERY
     with pytest.raises(RequestURITooLarge):
-        encoded(b'"' * 2667)
+        encoded(b'"' * 20_001)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""Base URLs that a setting may name."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+# Docker allows underscores in container names; a trailing dot makes a name absolute.
+NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")  # RFC 3986 section 3.3
+
+
+def base_url(text: str) -> SplitResult:
+    """The parts of http[s]://host[:port][/path], which has nothing else.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    netloc = f"[{host}]" if ":" in host else host
+    if parts.port is not None:
+        netloc += f":{parts.port}"
+    if (
+        parts.scheme not in ("http", "https")
+        or parts.port == 0
+        or not (is_address(host) or is_name(host))
+        # What urlsplit drops or forgives: users, queries, fragments, blanks, a colon without a port.
+        or text.lower() != f"{parts.scheme}://{netloc}{parts.path}".lower()
+        or not PATH.fullmatch(parts.path)
+    ):
+        raise ValueError(text)
+    return parts._replace(netloc=netloc)
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address."""
+    try:
+        return not getattr(ipaddress.ip_address(host), "scope_id", None)
+    except ValueError:
+        return False
+
+
+def is_name(host: str) -> bool:
+    """Whether it may be a DNS name; all digits and dots would be a mistyped address."""
+    return len(host) <= 253 and bool(NAME.fullmatch(host)) and not re.fullmatch(r"[0-9.]+", host)
