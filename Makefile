@@ -16,11 +16,20 @@ help: ## Show this list
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/backend.txt -r requirements/client.txt
 	touch $@
 
+.venv/run-%: requirements/backend-%.txt .venv/run # what a logic needs beyond hello
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 .venv/dev: requirements/dev.txt .venv/run
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
-run: .venv/run ## Serve both on localhost, until Ctrl-C
+# Half a gigabyte, so that only who wants the tests against a language model's server makes it.
+.venv/llm-server: requirements/llm-server.txt .venv/dev
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/llm-server.txt
+
+run: .venv/run $(patsubst %,.venv/run-%,$(filter database llm,$(LOGIC))) ## Serve both on localhost, until Ctrl-C
 	@$(BIN)/python run.py
 
 test: .venv/dev ## Run every test that needs no Docker
@@ -62,12 +71,19 @@ format: .venv/dev ## Rewrite the code in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+zones: .venv/dev ## Rebuild the table of time zones from the locked tz database
+	$(BIN)/python -m tools.time_zones > backend/logic/database/time_zones.tsv
+
 lock: ## Lock the newest allowed dependencies, with hashes
 	test -x $(BIN)/uv || $(MAKE) .venv/dev
 	$(LOCK) --upgrade --group dev -o requirements/dev.txt
 	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
-	$(LOCK) --upgrade --group backend --constraints requirements/dev.txt -o requirements/backend.txt
+	for group in backend backend-database backend-llm; do \
+		$(LOCK) --upgrade --group $$group --constraints requirements/dev.txt -o requirements/$$group.txt || exit; \
+	done
+	$(LOCK) --upgrade --group llm-server -o requirements/llm-server.txt
 	for peer in flask gunicorn httpx aiohttp; do \
-		$(LOCK) --upgrade --group bench-$$peer -o bench/requirements/$$peer.txt || exit 1; done
+		$(LOCK) --upgrade --group bench-$$peer -o bench/requirements/$$peer.txt || exit; \
+	done
 
-.PHONY: help run test bench e2e e2e-full cluster dev down lint audit format lock
+.PHONY: help run test bench e2e e2e-full cluster dev down lint audit format zones lock

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 HOST = "127.0.0.1"
@@ -73,6 +74,8 @@ def answers() -> bool:
     try:
         with urllib.request.urlopen(ADDRESS, timeout=5):
             return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500  # a logic may want a query
     except OSError:
         return False
 

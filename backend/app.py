@@ -2,18 +2,22 @@
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 
+from backend.logic import load
 from backend.settings import Settings
 from common.web import json_app
 
 
 def create_app(settings: Settings) -> Flask:
     """Make the backend."""
-    app = json_app("backend", settings.max_in_flight)
+    logic = load(settings)
+    app = json_app("backend", settings.max_in_flight, logic.ready)
 
     @app.get("/")
     def answer() -> dict[str, Any]:
-        return {"status_code": 200, "message": "hello world", "source": "backend"}
+        fields = logic.answer(request.args)
+        contract = {"status_code": 200, "message": fields["message"], "source": "backend"}
+        return contract | fields | contract
 
     return app

@@ -65,7 +65,7 @@ def test_an_edit_is_live_without_an_image_build_or_a_new_container(
 ) -> None:
     # The backend computes the message; for this test, so does the client.
     code, old, new = {
-        "backend": ("backend/app.py", '"hello world"', '"hello edit"'),
+        "backend": ("backend/logic/hello.py", '"hello world"', '"hello edit"'),
         "client": ("client/app.py", '"source": "client"', '"source": "client", "message": "client edit"'),
     }[edited]
     expected = {"backend": "hello edit", "client": "client edit"}[edited]

@@ -36,13 +36,13 @@ def reloads(service: Service, text: bytes) -> None:
 
 
 def test_an_edit_is_taken_up(code: Path, edited: Service) -> None:
-    app = code / "backend" / "app.py"
-    sound = app.read_text()
+    logic = code / "backend" / "logic" / "hello.py"
+    sound = logic.read_text()
 
-    app.write_text(sound.replace("hello world", "hello again"))
+    logic.write_text(sound.replace("hello world", "hello again"))
     reloads(edited, b"hello again")
 
-    app.write_text(sound)
+    logic.write_text(sound)
     reloads(edited, b"hello world")
 
 

@@ -1,0 +1,51 @@
+"""The logics: how the backend finds its answer.
+
+A logic is a function from the query to the answer's `message` and any fields that it adds; an error
+is an HTTPException of werkzeug, whose description the caller sees. A built-in one is a module here
+with `make(settings)`; any other is named in LOGIC.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from backend.settings import LOGICS, Settings, allowed_logics
+from common.settings import SettingsError
+
+
+@dataclass(frozen=True)
+class Logic:
+    """What answers.
+
+    Attributes:
+        answer: the function.
+        ready: raises ServiceUnavailable while there can be no answer.
+    """
+
+    answer: Callable[[MultiDict[str, str]], dict[str, Any]]
+    ready: Callable[[], object] = lambda: None
+
+
+def load(settings: Settings) -> Logic:
+    """Make the logic that LOGIC names.
+
+    Raises:
+        SettingsError: it does not load; says why, and names those that there are.
+    """
+    module, _, function = settings.logic.partition(":")
+    try:
+        if settings.logic in LOGICS:
+            made: Logic = import_module(f"backend.logic.{module}").make(settings)
+            return made
+        answer = getattr(import_module(module), function)
+        if not callable(answer):
+            raise TypeError(f"{function!r} is not a function")  # noqa: TRY301
+    except Exception as error:
+        raise SettingsError(
+            f"LOGIC={settings.logic!r} does not load: {type(error).__name__}: {error}; "
+            f"expected {allowed_logics()}"
+        ) from error
+    return Logic(answer)

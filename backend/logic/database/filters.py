@@ -1,0 +1,65 @@
+"""Conditions on the table's columns: `column=value` and `column__operator=value`."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, func
+from werkzeug.exceptions import BadRequest
+
+from backend.logic.database.table import TABLE
+
+COLUMNS = ", ".join(TABLE.c.keys())
+MOST_VALUES = 100
+
+# Operator: its words, its SQL.
+OPERATORS: dict[str, tuple[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]]] = {
+    "": ("is", lambda column, value: column == value),
+    "ne": ("is not", lambda column, value: column != value),
+    "lt": ("is less than", lambda column, value: column < value),
+    "lte": ("is at most", lambda column, value: column <= value),
+    "gt": ("is greater than", lambda column, value: column > value),
+    "gte": ("is at least", lambda column, value: column >= value),
+    "in": ("is one of", lambda column, values: column.in_(values)),
+    # Not LIKE, which knows no case in SQLite alone, and has wildcards.
+    "contains": ("contains", lambda column, value: func.replace(column, value, "") != column),
+}
+
+
+def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
+    """A condition in SQL and in words. None of them holds for NULL."""
+    name, underscores, operator = key.partition("__")
+    if name not in TABLE.c or operator not in OPERATORS or (underscores and not operator):
+        raise BadRequest(
+            f"unknown {key[:100]!r}; allowed: {COLUMNS}, each also with "
+            f"{', '.join(f'__{each}' for each in OPERATORS if each)}; "
+            "and sort, limit, offset, compute, group_by"
+        )
+    of = TABLE.c[name]
+    said, sql = OPERATORS[operator]
+    if operator == "contains" and (of.type.python_type is not str or not text):
+        raise BadRequest(f"{key}: expected a text column and at least one character")
+    if operator != "in":
+        return sql(of, value(of, key, text)), f"{name} {said} {text}"
+    values = [value(of, key, each) for each in text.split(",")]
+    if len(values) > MOST_VALUES:
+        raise BadRequest(f"{key}: {len(values)} values; allowed: {MOST_VALUES}")
+    return sql(of, values), f"{name} {said} {', '.join(map(str, values))}"
+
+
+# Type: the texts that are allowed, in words. Both databases hold such numbers exactly as written.
+TYPES = {
+    str: (r"[^\0]*", "text"),
+    int: (r"-?[0-9]{1,18}", "a whole number"),
+    float: (r"-?[0-9]{1,15}(\.[0-9]{1,15})?", "a number such as -12.5"),
+}
+
+
+def value(of: Column[Any], key: str, text: str) -> str | int | float:
+    """The text as a value of the column's type."""
+    kind = of.type.python_type
+    pattern, words = TYPES[kind]
+    if not re.fullmatch(pattern, text, re.DOTALL):
+        raise BadRequest(f"{key}={text[:100]!r}; allowed: {words}")
+    converted: str | int | float = kind(text)
+    return converted

@@ -1,0 +1,18 @@
+"""Says hello."""
+
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from backend.logic import Logic
+from backend.settings import Settings
+
+
+def make(_settings: Settings) -> Logic:
+    """Make the logic."""
+    return Logic(answer)
+
+
+def answer(_query: MultiDict[str, str]) -> dict[str, Any]:
+    """Say hello."""
+    return {"message": "hello world"}

@@ -1,0 +1,128 @@
+"""Answers with a language model's text, from any OpenAI-compatible endpoint."""
+
+import json
+import re
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import gevent
+from httpx2 import HTTPError, Limits, TimeoutException
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    DefaultHttpxClient,
+    OpenAI,
+    RateLimitError,
+    Timeout,
+)
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadGateway, BadRequest, GatewayTimeout, TooManyRequests
+from werkzeug.http import parse_date
+
+from backend.logic import Logic
+from backend.settings import LlmSettings
+from common.settings import REACH_LIMIT
+
+LONGEST_PROMPT = 4000  # characters
+# Largest answer read, in chunks of CHUNK bytes: less than the client accepts.
+CHUNK, MOST_CHUNKS = 10_000, 100
+# Of ANSWER_TIMEOUT: the caller hears that the model is slow before it gives up itself.
+SHARE = 0.95
+
+
+def make(settings: LlmSettings) -> Logic:
+    """Make the logic."""
+    return Logic(Model(settings).answer)
+
+
+class Model:
+    """A model behind an endpoint."""
+
+    def __init__(self, settings: LlmSettings) -> None:
+        self.limit = SHARE * settings.answer_timeout
+        self.name = settings.llm_model
+        self.max_tokens = settings.llm_max_tokens
+        client = OpenAI(
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key or "none",  # the package wants one, endpoints may not
+            max_retries=0,  # each costs as much as the first try
+            timeout=Timeout(self.limit, connect=REACH_LIMIT),
+            http_client=DefaultHttpxClient(
+                follow_redirects=False,  # the prompt goes nowhere else
+                # A connection each: one kept could be just about to be closed, and nothing is tried again.
+                limits=Limits(max_connections=settings.max_in_flight, max_keepalive_connections=0),
+            ),
+        )
+        # Both block, and would do so in the first calls: an import, and a process that tells the platform.
+        self.create = client.chat.completions.with_streaming_response.create
+        client.platform_headers()
+
+    def answer(self, args: MultiDict[str, str]) -> dict[str, Any]:
+        """Answer a prompt.
+
+        Raises:
+            BadRequest: no prompt, or too long a one.
+            TooManyRequests: the endpoint said so.
+            GatewayTimeout: it took too long.
+            BadGateway: it is away, refused, or its answer is not one.
+        """
+        prompt = prompt_in(args)
+        try:
+            with gevent.Timeout(self.limit):  # the package's own starts anew with each chunk
+                body = self.complete(prompt)
+        except (gevent.Timeout, TimeoutException, APITimeoutError):
+            raise GatewayTimeout(f"the model did not answer within {self.limit:g} s") from None
+        except RateLimitError as error:
+            raise TooManyRequests(
+                "the model's endpoint takes no more requests now", retry_after=retry_after(error)
+            ) from None
+        except APIStatusError as error:
+            # Not its text, which may quote the key.
+            reason = RuntimeError(f"type {str(error.type)[:100]}, code {str(error.code)[:100]}")
+            raise BadGateway(f"the model's endpoint answered {error.status_code}") from reason
+        except (HTTPError, APIConnectionError) as error:
+            raise BadGateway("the model's endpoint is unreachable or broke off") from error.__cause__ or error
+        return understood(body)
+
+    def complete(self, prompt: str) -> bytes:
+        """The endpoint's answer, as long as it may be."""
+        with self.create(
+            model=self.name,
+            messages=[{"role": "user", "content": prompt}],
+            max_completion_tokens=self.max_tokens,
+        ) as response:
+            body = b"".join(islice(response.iter_bytes(CHUNK), MOST_CHUNKS + 1))
+        if len(body) > CHUNK * MOST_CHUNKS:
+            raise BadGateway(f"the model's answer is larger than {CHUNK * MOST_CHUNKS} bytes")
+        return body
+
+
+def prompt_in(args: MultiDict[str, str]) -> str:
+    """The prompt, which is all that a query may have."""
+    prompts = args.getlist("prompt")
+    if set(args) != {"prompt"} or len(prompts) != 1 or not prompts[0].strip():
+        raise BadRequest(f"allowed: prompt=…, once, with 1 to {LONGEST_PROMPT} characters, and nothing else")
+    if len(prompts[0]) > LONGEST_PROMPT:
+        raise BadRequest(f"prompt of {len(prompts[0])} characters; allowed: {LONGEST_PROMPT}")
+    return prompts[0]
+
+
+def retry_after(error: APIStatusError) -> int | datetime | None:
+    """The endpoint's Retry-After: seconds or a date (RFC 9110 section 10.2.3)."""
+    text = error.response.headers.get("Retry-After", "")
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else parse_date(text)
+
+
+def understood(body: bytes) -> dict[str, Any]:
+    """The answer's fields in a chat completion; not all endpoints fill in all that there are."""
+    try:
+        content = json.loads(body)
+        choice = content["choices"][0]
+        text = choice["message"]["content"]
+        if not isinstance(text, str):
+            raise TypeError(type(text))  # noqa: TRY301
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BadGateway("the model's answer has no text") from error
+    return {"message": text, "model": content.get("model"), "finish_reason": choice.get("finish_reason")}

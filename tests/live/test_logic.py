@@ -1,0 +1,103 @@
+"""LOGIC chooses what answers, and the client passes it on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.calls import error
+from tests.conftest import Start
+from tests.processes import ROOT, environment, free_port
+
+THERE = "hello, database, llm or an importable package.module:function"
+OURS = """
+from werkzeug.exceptions import Conflict
+
+def answer(query):
+    if "bad" in query:
+        raise Conflict("bad is taken; allowed: anything else")
+    message = f"hello {query.get('name', 'you')}"
+    return {"message": message, "length": len(query), "source": "me", "status_code": 1}
+
+number = 7
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder with modules of a team's own."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "greeting.py").write_text(OURS)
+    (tmp_path / "ours" / "unfinished.py").write_text("import a_package_that_is_not_there")
+    return tmp_path
+
+
+def test_a_function_from_outside_answers_through_the_client(start: Start, outside: Path) -> None:
+    backend = start("backend", LOGIC="ours.greeting:answer", PYTHONPATH=str(outside))
+    client = start("client", URL=f"127.0.0.1:{backend.port}")
+
+    assert client.call("/?name=Ada").answer == (
+        200,
+        {"status_code": 200, "message": "hello Ada", "source": "client", "length": 1},
+    )
+    assert client.call("/?bad").answer == error(409, "bad is taken; allowed: anything else")
+
+
+def refusal(folder: Path, **settings: str) -> tuple[int, str]:
+    """The exit code and all that is said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "backend"],
+        cwd=ROOT,
+        env=environment(folder, {"HOST": "127.0.0.1", "PORT": str(free_port())} | settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    "logic", ["", "Hello", "llms", "no_such_package:answer", "json", "json:", "a b:c", ".json:x"]
+)
+def test_a_logic_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path, logic: str) -> None:
+    assert refusal(tmp_path, LOGIC=logic) == (1, f"LOGIC={logic!r} is not allowed: expected {THERE}\n")
+
+
+@pytest.mark.parametrize(
+    ("logic", "reason"),
+    [
+        ("ours.missing:answer", "ModuleNotFoundError: No module named 'ours.missing'"),
+        ("ours.unfinished:answer", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
+        ("ours.greeting:reply", "AttributeError: module 'ours.greeting' has no attribute 'reply'"),
+        ("ours.greeting:number", "TypeError: 'number' is not a function"),
+    ],
+)
+def test_a_logic_that_does_not_load_is_refused_with_those_that_do(
+    outside: Path, logic: str, reason: str
+) -> None:
+    code, said = refusal(outside, LOGIC=logic, PYTHONPATH=str(outside))
+
+    assert code != 0
+    assert said.count("does not load") == 1
+    assert f"LOGIC={logic!r} does not load: {reason}; expected {THERE}\n" in said
+    assert "Traceback" not in said
+
+
+def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path) -> None:
+    hides = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hides}; from backend.settings import logic; logic('llm')"],
+        cwd=ROOT,
+        env=environment(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr.endswith(
+        "ValueError: hello or an importable package.module:function; "
+        "database needs requirements/backend-database.txt; llm needs requirements/backend-llm.txt\n"
+    )

@@ -1,0 +1,76 @@
+"""The backend's settings, which depend on its logic."""
+
+import pytest
+
+from backend.settings import DatabaseSettings, LlmSettings, Settings
+from common.settings import SettingsError
+
+LLM = {"LOGIC": "llm", "LLM_BASE_URL": "https://models.example/v1/", "LLM_MODEL": "large"}
+
+
+def test_hello_is_the_logic_unless_told_otherwise() -> None:
+    assert Settings.load({}).logic == "hello"
+
+
+def test_a_logic_brings_its_own_settings() -> None:
+    assert isinstance(Settings.load({"LOGIC": "database"}), DatabaseSettings)
+    assert isinstance(Settings.load(LLM), LlmSettings)
+
+
+def test_settings_of_another_logic_do_not_matter() -> None:
+    assert type(Settings.load({"DATABASE_URL": "nonsense", "LLM_MODEL": ""})) is Settings
+
+
+def test_required_settings_that_are_missing_are_named_together_with_bad_ones() -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load({"LOGIC": "llm", "PORT": "x", "LLM_API_KEY": "sk secret"})
+
+    assert str(refused.value).splitlines() == [
+        "PORT='x' is not allowed: expected a whole number from 1 to 65535",
+        "LLM_BASE_URL='' is not allowed: expected http://host[:port][/path] or https://host[:port][/path]",
+        "LLM_MODEL='' is not allowed: expected 1 to 1000 ASCII characters without blanks",
+        "LLM_API_KEY='***' is not allowed: expected 1 to 1000 ASCII characters without blanks",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "sqlite://",
+        "postgres://me:hunter2@db/zones",
+        "postgresql://me:hunter2@db/zones",
+        "postgresql+psycopg://me:hunter2@db",
+        "postgresql+psycopg://me:hunter2@db/",
+        "postgresql+psycopg://me:hunter2@/zones",
+        "postgresql+psycopg://me:hunter2@db:port/zones",
+        "postgresql+psycopg://me:hunter2@db:0/zones",
+        "postgresql+psycopg://me:hunter2@[db/zones",
+    ],
+)
+def test_a_database_that_is_no_postgresql_is_refused_without_showing_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"is not allowed: expected postgresql\+psycopg://") as refused:
+        Settings.load({"LOGIC": "database", "DATABASE_URL": url})
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "models.example", "ftp://models.example", "http://me:hunter2@models.example"]
+)
+def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"LLM_BASE_URL=.* is not allowed: expected http://") as refused:
+        Settings.load(LLM | {"LLM_BASE_URL": url})
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_start_up_line_shows_no_secret() -> None:
+    url = "postgresql+psycopg://me:hunter2@db/zones?sslpassword=hunter3"
+
+    database = str(Settings.load({"LOGIC": "database", "DATABASE_URL": url}))
+    llm = str(Settings.load(LLM | {"LLM_API_KEY": "sk-hunter4"}))
+
+    assert "DATABASE_URL=postgresql+psycopg://***@db/zones?***" in database
+    assert "LLM_API_KEY=***" in llm
+    assert "hunter" not in database + llm

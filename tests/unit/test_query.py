@@ -1,0 +1,106 @@
+"""Query strings that the database logic does not understand: each error names what is allowed."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
+
+from backend.logic.database.query import parse
+from backend.logic.database.table import TABLE, rows
+
+COLUMNS = (
+    "name, country_code, country, latitude, longitude, utc_offset_minutes, summer_offset_minutes, comment"
+)
+KEYS = (
+    f"{COLUMNS}, each also with __ne, __lt, __lte, __gt, __gte, __in, __contains; "
+    "and sort, limit, offset, compute, group_by"
+)
+FUNCTIONS = "count, sum, mean, min or max, then a colon and a column"
+
+
+@pytest.mark.parametrize(
+    ("query", "exc"),
+    [
+        ("altitude=1", f"unknown 'altitude'; allowed: {KEYS}"),
+        ("=1", f"unknown ''; allowed: {KEYS}"),
+        ("name__like=A", f"unknown 'name__like'; allowed: {KEYS}"),
+        ("name__=A", f"unknown 'name__'; allowed: {KEYS}"),
+        ("name__lt__gt=A", f"unknown 'name__lt__gt'; allowed: {KEYS}"),
+        ("latitude=north", "latitude='north'; allowed: a number such as -12.5"),
+        ("latitude__gt=nan", "latitude__gt='nan'; allowed: a number such as -12.5"),
+        ("latitude=1e5", "latitude='1e5'; allowed: a number such as -12.5"),
+        ("latitude=", "latitude=''; allowed: a number such as -12.5"),
+        ("utc_offset_minutes=1.5", "utc_offset_minutes='1.5'; allowed: a whole number"),
+        ("utc_offset_minutes__in=1,,2", "utc_offset_minutes__in=''; allowed: a whole number"),
+        (
+            "utc_offset_minutes=1234567890123456789",
+            "utc_offset_minutes='1234567890123456789'; allowed: a whole number",
+        ),
+        ("utc_offset_minutes=%D9%A3", "utc_offset_minutes='٣'; allowed: a whole number"),
+        ("name=a%00b", r"name='a\x00b'; allowed: text"),
+        ("latitude__contains=1", "latitude__contains: expected a text column and at least one character"),
+        ("name__contains=", "name__contains: expected a text column and at least one character"),
+        ("name__in=" + "a," * 100, "name__in: 101 values; allowed: 100"),
+        ("name=a&" * 21, "21 conditions; allowed: 20"),
+        ("limit=0", "limit='0'; allowed: a whole number from 1 to 100"),
+        ("limit=101", "limit='101'; allowed: a whole number from 1 to 100"),
+        ("limit=", "limit=''; allowed: a whole number from 1 to 100"),
+        ("offset=-1", "offset='-1'; allowed: a whole number from 0 to 1000000"),
+        ("offset=1000001", "offset='1000001'; allowed: a whole number from 0 to 1000000"),
+        ("limit=1&limit=1", "limit is given twice"),
+        ("sort=height", f"sort: no column 'height'; allowed: {COLUMNS}, each also with a - before it"),
+        ("sort=", f"sort: no column ''; allowed: {COLUMNS}, each also with a - before it"),
+        ("sort=" + "name," * 8 + "name", "sort: 9 columns; allowed: 8"),
+        ("compute=median:latitude", f"compute='median:latitude'; allowed: {FUNCTIONS}"),
+        ("compute=", f"compute=''; allowed: {FUNCTIONS}"),
+        ("compute=mean", f"compute: no column ''; allowed: {COLUMNS}"),
+        ("compute=mean:height", f"compute: no column 'height'; allowed: {COLUMNS}"),
+        ("compute=sum:name", "compute='sum:name': name is text; allowed: count, min, max"),
+        ("compute=mean:latitude&group_by=a", f"group_by: no column 'a'; allowed: {COLUMNS}"),
+        ("group_by=country", "group_by needs compute"),
+        (
+            "compute=mean:latitude&group_by=country&sort=name",
+            "sort: no column 'name'; allowed: country, mean, each also with a - before it",
+        ),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_what_is_allowed(query: str, exc: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(MultiDict(parse_qsl(query, keep_blank_values=True)))
+
+    assert refused.value.description == exc
+
+
+def test_an_error_does_not_repeat_all_of_a_long_key() -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(MultiDict({"x" * 5000: "1"}))
+
+    assert len(refused.value.description or "") < 500
+
+
+def test_values_are_bound() -> None:
+    texts = {"name": "harm1", "name__in": "harm2,harm3", "comment__contains": "harm4"}
+
+    query = parse(MultiDict(texts | {"limit": "7", "offset": "9"}))
+
+    for statement in (query.rows, query.total):
+        assert "harm" not in str(statement)
+        assert "7" not in str(statement)
+
+
+def test_the_table_has_nulls_reals_whole_numbers_and_texts_beyond_ascii() -> None:
+    table = rows()
+
+    assert len(table) == 418
+    assert {row["name"]: row for row in table}["America/Curacao"] == {
+        "name": "America/Curacao",
+        "country_code": "CW",
+        "country": "Curaçao",
+        "latitude": 12.1833,
+        "longitude": -69.0,
+        "utc_offset_minutes": -240,
+        "summer_offset_minutes": None,
+        "comment": None,
+    }
+    assert set(table[0]) == set(TABLE.c.keys())

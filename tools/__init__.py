@@ -1,0 +1,1 @@
+"""What builds files of the repository."""
