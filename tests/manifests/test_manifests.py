@@ -3,15 +3,17 @@
 import re
 import shutil
 import subprocess
+from base64 import b64decode
 from collections import defaultdict
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from backend.settings import LOGICS
+from backend.settings import LOGICS, DatabaseSettings
 from backend.settings import Settings as BackendSettings
 from client.settings import Settings as ClientSettings
 from common.drain import FLAG
@@ -20,7 +22,10 @@ from common.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, type[ServiceSettings]] = {"backend": BackendSettings, "client": ClientSettings}
-OVERLAYS = ["base", "dev"]
+LOGIC_OVERLAYS = ["database", "llm", "postgres"]
+OVERLAYS = ["base", "dev", *LOGIC_OVERLAYS]
+# What the README asks for in Secrets that are the user's own.
+SECRETS = {"llm": {"LLM_BASE_URL": "https://models.example/v1", "LLM_MODEL": "large"}}
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the manifests")
 
@@ -53,7 +58,37 @@ def test_every_environment_variable_is_a_setting_with_an_allowed_value(deploymen
     assert deployments.keys() == SETTINGS.keys()
     for name, deployment in deployments.items():
         env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
+        for each in container(deployment).get("envFrom", []):
+            env |= SECRETS.get(each["secretRef"]["name"], {})
         assert env.keys() <= names(SETTINGS[name].load(env))
+
+
+@pytest.mark.parametrize("overlay", LOGIC_OVERLAYS)
+def test_another_logic_leaves_the_client_as_it_is(overlay: str) -> None:
+    for kind in ("Deployment", "Service", "NetworkPolicy"):
+        assert rendered(overlay, kind)["client"] == rendered("base", kind)["client"]
+
+
+@pytest.mark.parametrize("overlay", LOGIC_OVERLAYS)
+def test_what_a_component_adds_is_in_the_namespace(overlay: str) -> None:
+    for kind in ("Deployment", "StatefulSet", "Service", "NetworkPolicy", "Secret"):
+        for each in rendered(overlay, kind).values():
+            assert each["metadata"]["namespace"] == "api-network"
+
+
+def test_the_database_that_comes_along_is_the_one_that_the_backend_uses() -> None:
+    secret = {
+        key: b64decode(value).decode()
+        for key, value in rendered("postgres", "Secret")["database"]["data"].items()
+    }
+    env = {"LOGIC": "database", "DATABASE_URL": secret["DATABASE_URL"]}
+    url = urlsplit(DatabaseSettings.load(env).database_url)
+
+    postgres = container(rendered("postgres", "StatefulSet")["postgres"])
+    set_up = {each["name"]: each.get("value") for each in postgres["env"]}
+    assert (url.username, url.path) == (set_up["POSTGRES_USER"], f"/{set_up['POSTGRES_DB']}")
+    assert url.password == secret["POSTGRES_PASSWORD"]
+    assert url.hostname in rendered("postgres", "Service")
 
 
 def test_the_container_and_service_ports_are_the_ones_the_service_listens_on() -> None:
