@@ -86,6 +86,7 @@ def create_pod(
         "image": image,
         "command": command,
         "imagePullPolicy": "Never",
+        "ports": [{"name": "http", "containerPort": 8080}],  # for one that stands in for a backend
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
