@@ -56,6 +56,7 @@ class Cluster:
         # Any: every field of the API's types may be None, and none that we read is.
         self.core: Any = client.CoreV1Api(api)
         self.apps: Any = client.AppsV1Api(api)
+        self.custom: Any = client.CustomObjectsApi(api)
 
     def pods(self, app: str) -> list[Any]:
         """The service's Pods that are not being deleted."""

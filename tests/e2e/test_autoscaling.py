@@ -1,0 +1,52 @@
+"""With the autoscaling component, Pods follow the load, and no request notices."""
+
+from collections.abc import Iterator
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from tests.e2e import figures
+from tests.e2e.cluster import SERVICES, Cluster, kubectl, run, until
+from tests.e2e.load import load
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture
+def autoscaled(cluster: Cluster) -> Iterator[None]:
+    """The pair with the component; without it again afterwards."""
+    try:
+        cluster.custom.list_cluster_custom_object("metrics.k8s.io", "v1beta1", "nodes")
+    except ApiException:
+        pytest.fail("autoscaling needs metrics-server in the cluster")
+    try:
+        run("skaffold", "run", "--profile", "autoscaling", timeout=600)
+        yield
+    finally:
+        kubectl("delete", "horizontalpodautoscaler", *SERVICES, "--ignore-not-found")
+        run("skaffold", "run", timeout=600)
+
+
+def replicas(cluster: Cluster, app: str) -> int:
+    """How many Pods the autoscaler asks for."""
+    return len(cluster.pods(app))
+
+
+@pytest.mark.usefixtures("autoscaled")
+def test_pods_follow_the_load_without_a_failed_request(cluster: Cluster) -> None:
+    most = dict.fromkeys(SERVICES, 2)
+
+    def added() -> bool:
+        most.update({app: max(most[app], replicas(cluster, app)) for app in SERVICES})
+        return most["client"] > 2
+
+    # More than two Pods' worth of work: 64 callers that hardly pause.
+    with load(cluster, "autoscaling up", 0, connections=64, rate=50) as busy:
+        until(added, "added: Pods for the load", 240)
+        until(lambda: cluster.settled("client"), "settled: the client", 120)
+    with load(cluster, "autoscaling down", 0, connections=2, rate=5) as calm:
+        until(lambda: all(replicas(cluster, app) == 2 for app in SERVICES), "back: two Pods each", 400)
+        cluster.settle()
+    figures.loads.extend([busy, calm])
+    figures.notes.append(f"autoscaling: 2 Pods each, up to {most}, and 2 again")
+    assert busy.failures() | calm.failures() == {}, busy.log + calm.log
