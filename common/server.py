@@ -65,6 +65,7 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         # The heartbeat is a file: on a disk it can block, and a Pod can write only here.
         "worker_tmp_dir": tempfile.gettempdir(),
         "control_socket_disable": True,  # nobody uses it, and it needs a place to write
+        "forwarded_allow_ips": "",  # or callers on localhost could make a 500 with a SCRIPT_NAME
         # Queries travel in it. Twice as much as allowed, so that a query a bit too long gets JSON.
         "limit_request_line": 2 * LONGEST_QUERY,
         "logger_class": "common.access.Log",
