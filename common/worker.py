@@ -28,6 +28,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from common.drain import draining
 from common.joined import Joined
+from common.limits import skip_body
 
 # A connection made after SIGTERM gets this long for its only request (seconds).
 LAST_REQUEST = 1.0
@@ -103,6 +104,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             self.under_way.discard(req)
             joined.flush()  # an answer without a body
         self.idle.add(sock)
+        with self.timeout_ctx():
+            if skip_body(req):
+                return
+        raise StopIteration  # where the next request begins is not known
 
 
 def end_reads(connection: socket) -> None:

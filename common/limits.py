@@ -1,0 +1,24 @@
+"""What a request may cost the worker, beyond its answer."""
+
+from contextlib import suppress
+
+import gevent
+from gunicorn.http.errors import ParseException
+from gunicorn.http.message import Request
+
+# Read at once of a body that nobody asked for (bytes).
+PIECE = 65_536
+
+
+def skip_body(req: Request) -> bool:
+    """Read a body that nobody asked for, in turns with other connections; False if it is broken.
+
+    gunicorn would read on for as long as data is there, let nobody else have a turn, and answer a
+    broken body although the request has been answered.
+    """
+    with suppress(ParseException, OSError):
+        gevent.sleep(0)  # a turn also between requests that were sent at once
+        while req.body.read(PIECE):
+            gevent.sleep(0)
+        return True
+    return False
