@@ -39,7 +39,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  gunicorn's own
         super().__init__(*args, **kwargs)
-        self.idle: set[socket] = set()
+        self.idle: dict[socket, None] = {}  # the one that is idle for longest comes first
         self.under_way: set[Request] = set()
         self.stopping = Event()
 
@@ -85,17 +85,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
 
     def handle(self, listener: socket, client: socket, addr: Any) -> None:  # noqa: ANN401  any family
         """Serve a connection."""
-        self.idle.add(client)
+        self.rest(client)
         try:
             super().handle(listener, client, addr)
         finally:
-            self.idle.discard(client)
+            self.idle.pop(client, None)
 
     def handle_request(self, listener_name: Any, req: Request, sock: socket, addr: Any) -> None:  # noqa: ANN401
         """Serve one request of a connection."""
         if draining():
             req.force_close()
-        self.idle.discard(sock)
+        self.idle.pop(sock, None)
         self.under_way.add(req)
         joined = Joined(sock)
         try:
@@ -103,11 +103,19 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         finally:
             self.under_way.discard(req)
             joined.flush()  # an answer without a body
-        self.idle.add(sock)
+        self.rest(sock)
         with self.timeout_ctx():
             if skip_body(req):
                 return
         raise StopIteration  # where the next request begins is not known
+
+    def rest(self, connection: socket) -> None:
+        """Note that a connection is idle, or sends slowly; the oldest of too many makes room for others."""
+        self.idle[connection] = None
+        if len(self.idle) > self.worker_connections * 3 // 4:
+            oldest = next(iter(self.idle))
+            del self.idle[oldest]
+            end_reads(oldest)
 
 
 def end_reads(connection: socket) -> None:
