@@ -1,18 +1,23 @@
 """Headers and body of an answer in one packet instead of two."""
 
+import errno
 from typing import Any
 
+import gevent
 from gevent.socket import socket
 
 
 class Joined:
     """A socket for one answer: what is sent first, its headers, waits for what is sent next.
 
+    Each sending takes patience seconds at most: a caller that does not read would stay for ever.
     gunicorn sends headers once the body's start is there (as PEP 3333 asks), but each by itself.
     """
 
-    def __init__(self, sock: socket) -> None:
+    def __init__(self, sock: socket, patience: float) -> None:
         self.sock = sock
+        self.hang_up = BrokenPipeError(errno.EPIPE, f"the caller did not read its answer for {patience:g} s")
+        self.patience = patience
         self.first: bytes | None = None
 
     def sendall(self, data: bytes) -> None:
@@ -21,7 +26,8 @@ class Joined:
             self.first = data
             return
         first, self.first = self.first, b""
-        self.sock.sendall(first + data)
+        with gevent.Timeout(self.patience, self.hang_up):
+            self.sock.sendall(first + data)
 
     def flush(self) -> None:
         """Send what waits."""

@@ -97,7 +97,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             req.force_close()
         self.idle.pop(sock, None)
         self.under_way.add(req)
-        joined = Joined(sock)
+        joined = Joined(sock, self.cfg.graceful_timeout)
         try:
             super().handle_request(listener_name, req, joined, addr)
         finally:

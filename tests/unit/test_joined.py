@@ -14,7 +14,7 @@ def ends() -> Iterator[Ends]:
     ours, theirs = socketpair()
     with ours, theirs:
         theirs.settimeout(0)
-        yield Joined(ours), theirs
+        yield Joined(ours, patience=1), theirs
 
 
 def test_headers_wait_for_the_body_and_go_with_its_start(ends: Ends) -> None:
