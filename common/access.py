@@ -19,7 +19,7 @@ class Log(Logger):  # type: ignore[misc]  # untyped
 
     def access(self, resp: Response, _req: Any, environ: "WSGIEnvironment", _time: Any) -> None:  # noqa: ANN401
         """Write a line in the combined format, gunicorn's default (httpd.apache.org/docs/2.4/logs.html)."""
-        if not self.access_log_enabled or environ["PATH_INFO"] in PROBES:
+        if not self.access_log_enabled or environ.get("PATH_INFO") in PROBES:  # none where gunicorn refused
             return
         request = f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}"
         referer, agent = environ.get("HTTP_REFERER", "-"), environ.get("HTTP_USER_AGENT", "-")
