@@ -15,7 +15,7 @@ MARGIN = 2.0  # for busy cores (seconds)
 def refuses(service: Service) -> bool:
     try:
         connect(service.port).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset where it came at the last moment
         return True
     return False
 
