@@ -33,7 +33,7 @@ run: .venv/run $(patsubst %,.venv/run-%,$(filter database llm,$(LOGIC))) ## Serv
 	@$(BIN)/python run.py
 
 test: .venv/dev ## Run every test that needs no Docker
-	$(BIN)/pytest tests --ignore tests/e2e
+	$(BIN)/pytest tests --ignore tests/e2e -m "not full"
 
 bench: .venv/run ## Measure this pair beside its usual alternatives (BENCH="--rounds 2 --seconds 2": quickly)
 	@$(BIN)/python -m bench.run $(BENCH)
@@ -41,8 +41,8 @@ bench: .venv/run ## Measure this pair beside its usual alternatives (BENCH="--ro
 e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
 
-e2e-full: .venv/dev cluster ## The same with every case (long)
-	$(BIN)/pytest tests/e2e --timeout 900
+e2e-full: .venv/dev cluster ## Run every test, with every case (long)
+	$(BIN)/pytest tests --timeout 900
 
 cluster: ## Make a kind cluster and run the pair on it
 	@$(CLUSTER_EXISTS) || kind create cluster --config kind-config.yaml

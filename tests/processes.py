@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Service:
+    name: str
     host: str
     port: int
     process: "subprocess.Popen[bytes]"
@@ -80,7 +81,7 @@ def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Servic
                 stdout=log,
                 stderr=log,
             )
-        it = Service(settings.get("HOST", HOST), port, process, folder)
+        it = Service(service, settings.get("HOST", HOST), port, process, folder)
         try:
             eventually(f"{service} answers", lambda: it.answers() or process.poll() is not None)
             assert process.poll() is None, f"expected {service} to start:\n{it.log}"

@@ -1,0 +1,63 @@
+"""Answers to bytes that may be no HTTP at all."""
+
+import json
+import re
+import socket
+from contextlib import suppress
+
+from tests.calls import connect
+from tests.processes import Service
+
+# gunicorn's own answers to what it cannot parse; 501 is for a transfer coding that it does not know.
+UNPARSABLE = {400, 414, 417, 431, 501}
+OURS = {200, 404, 405, 414}
+
+
+def statuses(service: Service, sent: bytes) -> list[int]:
+    """The statuses of all answers to what was sent on one connection, each of which must be sound."""
+    with connect(service.port) as connection:
+        with suppress(OSError):  # the service may hang up whenever it likes
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+        return [check(service, *answer) for answer in split(received(connection))]
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that arrives until the connection ends."""
+    data = b""
+    with suppress(ConnectionError):
+        while piece := connection.recv(65536):
+            data += piece
+    return data
+
+
+def split(data: bytes) -> list[tuple[int, bytes, bytes]]:
+    """The status, head and body of each answer; those that only ask to go on are left out."""
+    answers = []
+    while data:
+        match = re.match(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n", data)
+        assert match, f"no HTTP answer: {data!r}"
+        status, head, data = int(match[1]), match[2], data[match.end() :]
+        if status == 100:
+            continue
+        length = re.search(rb"\r\nContent-Length: (\d+)\r\n", b"\r\n" + head)
+        assert length, head
+        size = 0 if data.startswith(b"HTTP/1.") else int(length[1])  # an answer to HEAD has no body
+        answers.append((status, head, data[:size]))
+        data = data[size:]
+    return answers
+
+
+def check(service: Service, status: int, head: bytes, body: bytes) -> int:
+    """The status of an answer, which is in JSON unless gunicorn could not parse the request."""
+    if b"Content-Type: text/html" in head:
+        assert status in UNPARSABLE, (status, head, body)
+        assert b"Connection: close" in head
+        return status
+    assert status in OURS, (status, head, body)
+    assert b"Content-Type: application/json" in head
+    if body:
+        answer = json.loads(body)
+        assert answer["status_code"] == status
+        assert answer["source"] == service.name
+    return status

@@ -1,0 +1,63 @@
+"""Both services, and what must still hold after every attack."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from tests.processes import Service, running
+from tests.upstream import HELLO, Upstream, sends_and_stays, serving
+
+QUICK = 1.0  # seconds
+
+
+@pytest.fixture(scope="package")
+def upstream() -> Iterator[Upstream]:
+    """Answers everything, and remembers it."""
+    with serving() as it:
+        it.behaviours = defaultdict(lambda: (sends_and_stays(HELLO),))
+        yield it
+
+
+@pytest.fixture(scope="package")
+def backend() -> Iterator[Service]:
+    with running("backend") as it:
+        yield it
+
+
+@pytest.fixture(scope="package")
+def client(upstream: Upstream) -> Iterator[Service]:
+    with running("client", URL=f"127.0.0.1:{upstream.port}") as it:
+        yield it
+
+
+@pytest.fixture(params=["backend", "client"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """Each of them."""
+    it = request.getfixturevalue(request.param)
+    assert isinstance(it, Service)
+    return it
+
+
+@pytest.fixture(autouse=True)
+def unharmed(service: Service, upstream: Upstream) -> Iterator[None]:
+    """The worker lives and serves, nothing unexpected was raised, the backend saw calls like any other."""
+    workers, logged = service.workers(), len(service.log)
+    upstream.requests.clear()
+    yield
+    assert service.call("/").status == 200
+    assert service.call("/healthz").seconds < QUICK
+    assert service.workers() == workers, "expected no worker to be replaced"
+    assert "Traceback" not in service.log[logged:]
+    heads = [head for seen in upstream.requests.values() for head in seen]
+    allowed = {
+        b"Accept: application/json",
+        b"Accept-Encoding: gzip",
+        b"User-Agent: client",
+        f"Host: 127.0.0.1:{upstream.port}".encode(),
+    }
+    for head in heads:
+        line, *headers = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        assert line.startswith((b"GET / ", b"GET /?")), head
+        assert len(headers) == 4, head
+        assert set(headers) == allowed, head

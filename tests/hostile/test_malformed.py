@@ -1,0 +1,189 @@
+"""What is no HTTP, and what two servers might read differently."""
+
+import pytest
+
+from common.settings import LONGEST_QUERY
+from tests.hostile.answers import statuses
+from tests.processes import Service
+
+HOST = b"Host: a\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # a 404 where it is taken for a request
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"", 400),
+        (b" ", 400),
+        (b"GET", 400),
+        (b"GET /", 400),
+        (b"GET / ", 400),
+        (b"GET / HTTP", 400),
+        (b"GET / HTTP/0.9", 400),
+        (b"GET / HTTP/1.10", 400),
+        (b"GET / HTTP/2.0", 400),
+        (b"GET / HTTP/1.1 ", 400),
+        (b"GET / http/1.1", 400),
+        (b"GET  / HTTP/1.1", 400),
+        (b"GET\t/\tHTTP/1.1", 400),
+        (b" GET / HTTP/1.1", 400),
+        (b"get / HTTP/1.1", 400),
+        (b"G\0T / HTTP/1.1", 400),
+        (b"G" * 21 + b" / HTTP/1.1", 400),
+        (b"PRI * HTTP/2.0", 400),
+        (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 400),
+        (b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1", 400),
+        (b"GET /\xff HTTP/1.1", 400),
+        (b"GET / /x HTTP/1.1", 400),
+        (b"GET /" + b"x" * 2 * LONGEST_QUERY + b" HTTP/1.1", 414),
+        (b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1", 414),
+        (b"GET /" + b"x" * LONGEST_QUERY + b" HTTP/1.1", 404),
+        (b"BREW / HTTP/1.1", 405),
+        (b"TRACE / HTTP/1.1", 405),
+    ],
+)
+def test_a_request_line_is_strict(service: Service, line: bytes, status: int) -> None:
+    assert statuses(service, line + b"\r\n" + HOST + b"Connection: close\r\n\r\n") == [status]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"no colon", 400),
+        (b": no name", 400),
+        (b"Space : 1", 400),
+        (b"Tab\t: 1", 400),
+        (b" Folded: 1", 400),
+        (b"X: 1\r\n folded", 400),
+        (b"X: 1\r\n\tfolded", 400),
+        (b"N\0ul: 1", 400),
+        (b"X: n\0ul", 400),
+        (b"X: bare\rCR", 400),
+        (b"X: bare\nLF: 1", 400),
+        (b"X\xe9: 1", 400),
+        (b"Host: b", 400),
+        (b"Content-Type: a\r\nContent-Type: b", 400),
+        (b"Expect: miracles", 417),
+        (b"X: " + b"x" * 8190, 431),
+        (b"X: " + b"x" * 1_000_000, 431),
+        (b"\r\n".join([b"X: 1"] * 101), 431),
+        (b"\r\n".join([b"X: " + b"x" * 1000] * 90), 431),
+        (b"X: " + b"x" * 8000, 200),
+        (b"\r\n".join([b"X: 1"] * 90), 200),
+        (b"X: \xff\xfe", 200),
+        (b"Script_Name: /x\r\nPath_Info: /y\r\nX_Forwarded_For: z", 200),
+        (b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off", 200),
+        (b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", 200),
+    ],
+)
+def test_a_header_is_strict(service: Service, header: bytes, status: int) -> None:
+    sent = b"GET / HTTP/1.1\r\n" + HOST + header + b"\r\nConnection: close\r\n\r\n"
+
+    assert statuses(service, sent) == [status]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
+        (b"Content-Length: 5\r\nContent-Length: 6", 400),
+        (b"Content-Length: 5\r\nContent-Length: 5", 400),
+        (b"Content-Length: 5, 5", 400),
+        (b"Content-Length: +5", 400),
+        (b"Content-Length: -5", 400),
+        (b"Content-Length: 0x5", 400),
+        (b"Content-Length: 5 5", 400),
+        (b"Content-Length: 5;", 400),
+        (b"Content-Length: \xb2", 400),
+        (b"Content-Length:", 400),
+        (b"Content-Length : 5", 400),
+        (b"Content-Length: 5\n", 400),
+        (b"Content-Length\n: 5", 400),
+        (b"Transfer-Encoding : chunked", 400),
+        (b"Transfer-Encoding\t: chunked", 400),
+        (b"Transfer-Encoding:\r\n chunked", 400),
+        (b"X: 1\nTransfer-Encoding: chunked", 400),
+        (b"X: 1\rTransfer-Encoding: chunked", 400),
+        (b"Transfer-Encoding: chunked, chunked", 400),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", 400),
+        (b"Transfer-Encoding: chunked, gzip", 400),
+        (b"Transfer-Encoding: identity", 400),
+        (b"Transfer-Encoding: gzip", 400),
+        (b"Transfer-Encoding: \x0bchunked", 400),
+        (b"Transfer-Encoding: xchunked", 501),
+        (b"Transfer-Encoding: chunked;a=b", 501),
+        (b"Transfer-Encoding: chunked,", 501),
+        (b'Transfer-Encoding: "chunked"', 501),
+        (b"Transfer-Encoding:", 501),
+    ],
+)
+def test_a_body_whose_length_is_in_doubt_ends_the_connection(
+    service: Service, headers: bytes, status: int
+) -> None:
+    sent = b"GET / HTTP/1.1\r\n" + HOST + headers + b"\r\n\r\n0\r\n\r\n" + NEXT
+
+    assert statuses(service, sent) == [status]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\n\r\n",
+        b"-1\r\n\r\n",
+        b"0x0\r\n\r\n",
+        b"+0\r\n\r\n",
+        b" 0\r\n\r\n",
+        b"\r\n\r\n",
+        b"0\n\n",
+        b"0;a\n=b\r\n\r\n",
+        b"0;a\r=b\r\n\r\n",
+        b"2\r\nabcd\r\n0\r\n\r\n",
+        b"2\r\nab0\r\n\r\n",
+        b"f" * 4000 + b"\r\n",
+        b"1" * 100_000,
+        b"0;" + b"a" * 100_000,
+        b"0\r\nHost: b\r\n\r\n",
+        b"0\r\nContent-Length: 5\r\n\r\n",
+        b"0\r\nno colon\r\n\r\n",
+        b"0\r\n" + b"X: 1\r\n" * 100_000,
+        b"0\r\nX: 1\n\r\n",
+        b"5\r\nab",
+        b"0\r\n",
+    ],
+    ids=lambda body: str(body[:20]),
+)
+def test_a_broken_chunk_ends_the_connection_after_the_one_answer(service: Service, body: bytes) -> None:
+    sent = b"GET / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n" + body + NEXT
+
+    assert statuses(service, sent) == [200]
+
+
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"Content-Length: %d\r\n\r\n%s" % (len(NEXT), NEXT),
+        CHUNKED + b"\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(NEXT), NEXT),
+        CHUNKED + b"\r\n" + b"1;a=b\r\nG\r\n" * 10_000 + b"0\r\nX: 1\r\n\r\n",
+        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%s" % (len(NEXT), NEXT),
+    ],
+    ids=["length", "chunk", "10,000 chunks", "expect"],
+)
+def test_a_body_is_no_request_and_the_one_after_it_is(service: Service, framed: bytes) -> None:
+    assert statuses(service, b"GET / HTTP/1.1\r\n" + HOST + framed + NEXT) == [200, 404]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_what_follows_a_connection_that_closes_is_no_request(service: Service, version: bytes) -> None:
+    sent = b"GET / HTTP/" + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n" + NEXT
+
+    assert statuses(service, sent) == [200]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"\r\n", b"GET", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"]
+)
+def test_half_a_request_has_no_answer(service: Service, sent: bytes) -> None:
+    assert statuses(service, sent) == []

@@ -1,0 +1,105 @@
+"""Request targets that try to reach, or to say, more than they may."""
+
+import pytest
+
+from tests.hostile.answers import statuses
+from tests.processes import Service
+from tests.upstream import Upstream
+
+
+def get(service: Service, target: bytes, method: bytes = b"GET") -> list[int]:
+    return statuses(service, method + b" " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+
+
+@pytest.mark.parametrize("control", [b"\r\n", b"\r", b"\n", b"\0", b"\x7f", b"\t"])
+def test_a_control_character_in_a_query_is_a_400(service: Service, control: bytes) -> None:
+    assert get(service, b"/?a=" + control + b"X-Evil:1") == [400]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"%0d%0aX-Evil:%201",
+        b"%0D%0A%0D%0AGET%20/evil%20HTTP/1.1",
+        b"%00",
+        b"%250d%250a",
+        b"%E5%98%8A%E5%98%8DX-Evil:1",
+        b"%u000d%u000a",
+        b"%c0%8d%c0%8a",
+    ],
+)
+def test_an_encoded_control_character_stays_encoded(
+    service: Service, upstream: Upstream, query: bytes
+) -> None:
+    assert get(service, b"/?" + query) == [200]
+    assert b"X-Evil" not in b"".join(
+        line for seen in upstream.requests.values() for head in seen for line in head.split(b"\r\n")[1:]
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/../../etc/passwd",
+        b"/%2e%2e/%2e%2e/etc/passwd",
+        b"/..%2f..%2fetc%2fpasswd",
+        b"/..\\..\\etc\\passwd",
+        b"/..%5c..%5cetc%5cpasswd",
+        b"/%252e%252e/etc/passwd",
+        b"/..;/healthz",
+        b"/./",
+        b"/static/../app.py",
+        b"/app.py",
+        b"/.env",
+        b"/etc/passwd%00.json",
+        b"/%00",
+        b"/%ff",
+        b"/%",
+        b"/healthz/",
+        b"/healthz%20",
+        b"/HEALTHZ",
+        b"//evil.example/",
+        b"///[",
+    ],
+)
+def test_no_path_leads_anywhere_but_to_the_routes(service: Service, path: bytes) -> None:
+    assert get(service, path) == [404]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://evil.example/", 200),
+        (b"http://evil.example", 200),
+        (b"http://evil.example?x", 200),
+        (b"http://evil.example/x", 404),
+        (b"http://user:secret@evil.example:99999/", 200),
+        (b"file:///etc/passwd", 404),
+        (b"gopher://evil.example/", 200),
+        (b"http:///", 200),
+        (b"http://[::1/", 400),
+        (b"http://[evil]/", 400),
+        (b"evil.example:80", 400),
+        (b"evil.example", 400),
+        (b"?x", 400),
+        (b"*", 400),
+    ],
+)
+def test_a_target_in_another_form_chooses_no_other_server(
+    service: Service, target: bytes, status: int
+) -> None:
+    assert get(service, target) == [status]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        (b"CONNECT", b"evil.example:80", 404),
+        (b"CONNECT", b"[::1", 404),
+        (b"CONNECT", b"/", 405),
+        (b"OPTIONS", b"*", 404),
+        (b"OPTIONS", b"/", 405),
+    ],
+)
+def test_there_is_no_tunnel(service: Service, method: bytes, target: bytes, status: int) -> None:
+    assert get(service, target, method) == [status]
