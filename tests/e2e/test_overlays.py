@@ -1,0 +1,14 @@
+"""Every overlay is one that the API server takes, and that Pod Security has nothing to say about."""
+
+import pytest
+
+from tests.e2e.cluster import ROOT, kubectl
+
+OVERLAYS = sorted(path.parent.name for path in (ROOT / "k8s").glob("*/kustomization.yaml"))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_api_server_takes_the_overlay_without_a_warning(overlay: str) -> None:
+    output = kubectl("apply", "--dry-run=server", "--kustomize", f"k8s/{overlay}")
+    assert "deployment.apps/backend" in output
+    assert "Warning" not in output
