@@ -36,6 +36,10 @@ def overlay(folder: Path, name: str, *skaffold: str) -> Path:
 def overlays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """The pair with `hello` and with `database` on PostgreSQL; as `skaffold run` leaves it afterwards."""
     folder = tmp_path_factory.mktemp("overlays")
+    # From this machine, so that the nodes need not reach a registry.
+    if not run("docker", "image", "ls", "--quiet", "postgres:18").strip():
+        run("docker", "pull", "postgres:18", timeout=600)
+    run("kind", "load", "docker-image", "postgres:18", "--name", "api-network", timeout=300)
     try:
         yield {
             "base": overlay(folder, "base"),
