@@ -151,7 +151,7 @@ class Upstream:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise BadAnswer("backend's answer is not readable") from error
 
-        if response.is_redirect or 300 <= response.status_code < 400:
+        if 300 <= response.status_code < 400:
             raise BadAnswer("backend redirected instead of answering")
         if len(body) > self.max_answer_bytes:
             raise BadAnswer(f"backend's answer is larger than {self.max_answer_bytes} bytes")

@@ -84,11 +84,10 @@ class Cluster:
         self.apps.patch_namespaced_deployment_scale(app, NAMESPACE, {"spec": {"replicas": replicas}})
 
     @contextmanager
-    def changed(self, app: str, *, replicas: int = 2, **env: str) -> Iterator[None]:
-        """Other replicas or environment variables while the block runs, then the deployed ones again."""
-        before = self.apps.read_namespaced_deployment(app, NAMESPACE).spec
-        container = before.template.spec.containers[0]
-        self.set(app, replicas, [{"name": name, "value": value} for name, value in env.items()])
+    def changed(self, app: str, **env: str) -> Iterator[None]:
+        """Other environment variables while the block runs, then the deployed ones again."""
+        [container] = self.apps.read_namespaced_deployment(app, NAMESPACE).spec.template.spec.containers
+        self.set_environment(app, [{"name": name, "value": value} for name, value in env.items()])
         try:
             self.settle()
             yield
@@ -98,14 +97,12 @@ class Cluster:
                 {"name": n, "value": deployed[n]} if n in deployed else {"name": n, "$patch": "delete"}
                 for n in env
             ]
-            self.set(app, before.replicas, undone)
+            self.set_environment(app, undone)
 
-    def set(self, app: str, replicas: int, env: list[dict[str, str]]) -> None:
-        """Patch a service's replicas and environment variables."""
-        pod = {"spec": {"containers": [{"name": "app", "env": env}]}} if env else {}
-        self.apps.patch_namespaced_deployment(
-            app, NAMESPACE, {"spec": {"replicas": replicas, "template": pod}}
-        )
+    def set_environment(self, app: str, env: list[dict[str, str]]) -> None:
+        """Patch a service's environment variables."""
+        pod = {"spec": {"containers": [{"name": "app", "env": env}]}}
+        self.apps.patch_namespaced_deployment(app, NAMESPACE, {"spec": {"template": pod}})
 
     def requests_seen(self, app: str, since: int) -> dict[str, int]:
         """How many requests for `/` each of the service's Pods logged in the last seconds."""

@@ -40,14 +40,12 @@ def load(
     *,
     connections: int = 16,
     rate: float = 100,
-    target: str = "client",
 ) -> Iterator[Load]:
     """Call the client from a Pod while the block runs, and until enough requests of each kind were made."""
     pod = re.sub("[^a-z0-9]+", "-", name.lower())
-    port = {"client": "8082", "backend": "8080"}[target]
     arguments = [
-        f"{target}.{NAMESPACE}",
-        port,
+        f"client.{NAMESPACE}",
+        "8082",
         f"--connections={connections}",
         f"--rate={rate}",
         f"--enough={enough}",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import figures
+from tests.e2e.asking import ask, asking
 from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, kubectl, port_forward, run, until
 from tests.e2e.load import load
-from tests.e2e.test_outage import ask, asking
 
 ENOUGH = 5_000
 

@@ -1,62 +1,15 @@
 """A backend that is away or hangs: clear answers in bounded time, and a quick recovery."""
 
-import json
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from tests.e2e import figures
+from tests.e2e.asking import ask, asking
 from tests.e2e.cluster import Cluster, port_forward, until
 
 # A busy machine may add this much to a deadline (seconds).
 MARGIN = 0.5
-
-
-@dataclass
-class Answer:
-    at: float
-    took: float
-    status: int
-    content: Any
-
-
-def ask(url: str) -> Answer:
-    """One answer, on a connection of its own; a connection error fails the test."""
-    started = time.monotonic()
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            status, body = answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        status, body = error.code, error.read()
-    return Answer(started, time.monotonic() - started, status, json.loads(body))
-
-
-@contextmanager
-def asking(url: str) -> Iterator[list[Answer]]:
-    """Ask all the time, four at once, while the block runs."""
-    answers: list[Answer] = []
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.05):
-            answers.append(ask(url))
-
-    with ThreadPoolExecutor(4) as pool:
-        workers = [pool.submit(work) for _ in range(4)]
-        try:
-            yield answers
-        finally:
-            done.set()
-        for worker in workers:
-            worker.result()
 
 
 def test_without_a_backend_every_answer_is_a_502_within_3_s_until_it_is_back(cluster: Cluster) -> None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e import figures
+from tests.e2e.asking import Answer, ask
 from tests.e2e.cluster import NAMESPACE, Cluster, port_forward, until
 from tests.e2e.load import create_pod, load
-from tests.e2e.test_outage import Answer, ask
 
 # A backend that takes a second, so that the client's limit decides what it can serve.
 SLOW_BACKEND = """

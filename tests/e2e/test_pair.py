@@ -1,13 +1,12 @@
 """The pair as a user finds it on a cluster."""
 
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ForbiddenException
 
+from tests.e2e.asking import ask
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, until
 
 HELLO = {"status_code": 200, "message": "hello world"}
@@ -15,11 +14,8 @@ HELLO = {"status_code": 200, "message": "hello world"}
 
 def get(url: str) -> tuple[int, Any]:
     """The status and JSON of a URL."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    answer = ask(url)
+    return answer.status, answer.content
 
 
 @pytest.mark.parametrize("service", SERVICES)
