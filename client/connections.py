@@ -13,7 +13,7 @@ import gevent
 from gevent.monkey import get_original
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
@@ -73,6 +73,20 @@ class TLSPool(HTTPSConnectionPool):
     ConnectionCls = ShortLivedTLS
 
 
+class Streamed(Response):
+    """What a call needs of a response: no cookie jar, no copy of the headers."""
+
+    def __init__(self, raw: HTTPResponse) -> None:
+        self.raw = raw
+        self.status_code = raw.status
+        self.headers = raw.headers  # type: ignore[assignment]  # as good to read
+
+    def close(self) -> None:
+        """Close the connection if part of the answer is unread; give it back."""
+        self.raw.close()
+        self.raw.release_conn()
+
+
 class ShortLivedConnections(HTTPAdapter):
     """A requests adapter that pools them, for one backend, without proxies and cookies."""
 
@@ -93,11 +107,6 @@ class ShortLivedConnections(HTTPAdapter):
         """The path and query; requests would look for a proxy first."""
         return request.path_url
 
-    def build_response(self, req: PreparedRequest, resp: Any) -> Response:  # noqa: ANN401  requests' own
-        """The response without a cookie jar and without a copy of its headers."""
-        response = Response()
-        response.request, response.url = req, str(req.url)
-        response.status_code, response.reason = resp.status, resp.reason
-        response.headers = resp.headers
-        response.raw = resp
-        return response
+    def build_response(self, req: PreparedRequest, resp: HTTPResponse) -> Response:  # noqa: ARG002
+        """The response as it came."""
+        return Streamed(resp)

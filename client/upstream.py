@@ -10,6 +10,7 @@ UpstreamError           an HTTP error that the client answers with
 import json
 import math
 import re
+from copy import copy
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NoReturn
@@ -18,7 +19,7 @@ from urllib.parse import quote
 import gevent
 import requests
 import urllib3
-from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import MaxRetryError, ProtocolError
 from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from client.connections import ShortLivedConnections
@@ -105,7 +106,7 @@ class Upstream:
             UpstreamError: see the top of this module.
             RequestURITooLarge: the query is longer than the backend accepts.
         """
-        request = self.request.copy()
+        request = copy(self.request)  # its own copy() is slow
         if query:
             request.url = f"{request.url}?{encoded(query)}"
         broken_off = 0
@@ -136,16 +137,13 @@ class Upstream:
         # Not session.send(): it would read a redirect's body, whatever its size, to follow it.
         adapter = self.session.get_adapter(str(request.url))
         try:
-            with adapter.send(
-                request, stream=True, timeout=(connect_timeout, self.answer_timeout)
-            ) as response:
+            # get() bounds the reading: a limit for each read as well would be a timer more.
+            with adapter.send(request, stream=True, timeout=(connect_timeout, None)) as response:
                 # One byte more than allowed tells "too large" without reading the rest.
                 body = response.raw.read(self.max_answer_bytes + 1, decode_content=True)
         except requests.ConnectionError as error:
             # requests wraps what failed before a connection was made in MaxRetryError.
             raise (Unreachable if isinstance(error.args[0], MaxRetryError) else BrokenOff) from error
-        except (requests.Timeout, ReadTimeoutError) as error:
-            raise TooSlow(self.too_slow) from error
         except ProtocolError as error:
             raise BrokenOff from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -199,5 +197,5 @@ DECODER = json.JSONDecoder(parse_constant=no_number, parse_float=finite)
 
 def retry_after(response: requests.Response) -> str | None:
     """The Retry-After header: seconds or a date (RFC 9110 section 10.2.3), nothing else."""
-    value = response.headers.get("Retry-After", "")
-    return value if re.fullmatch(r"[A-Za-z0-9:, -]{1,40}", value) else None
+    value = response.headers.get("Retry-After")
+    return value if value and re.fullmatch(r"[A-Za-z0-9:, -]{1,40}", value) else None

@@ -1,6 +1,9 @@
 """The log: gunicorn's, with a cheaper line for each request."""
 
+import sys
 from contextlib import suppress
+from functools import lru_cache
+from time import localtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.glogging import Logger
@@ -25,8 +28,13 @@ class Log(Logger):  # type: ignore[misc]  # untyped
         referer, agent = environ.get("HTTP_REFERER", "-"), environ.get("HTTP_USER_AGENT", "-")
         request, referer, agent = (text.replace('"', '\\"') for text in (request, referer, agent))
         answer = f"{resp.status.partition(' ')[0]} {resp.sent}"
+        line = f'{environ["REMOTE_ADDR"]} - - {clock(int(time()))} "{request}" {answer} "{referer}" "{agent}"'
         with suppress(OSError):  # requests must not fail with the log
-            print(
-                f'{environ["REMOTE_ADDR"]} - - {self.now()} "{request}" {answer} "{referer}" "{agent}"',
-                flush=True,
-            )
+            sys.stdout.write(f"{line}\n")  # at once; print() makes two writes, and workers would mix theirs
+            sys.stdout.flush()
+
+
+@lru_cache(1)
+def clock(seconds: int) -> str:
+    """The time as a line has it, written once a second."""
+    return strftime("[%d/%b/%Y:%H:%M:%S %z]", localtime(seconds))

@@ -1,6 +1,7 @@
 """Headers and body of an answer in one packet instead of two."""
 
 import errno
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -25,9 +26,12 @@ class Joined:
         if self.first is None:
             self.first = data
             return
-        first, self.first = self.first, b""
-        with gevent.Timeout(self.patience, self.hang_up):
-            self.sock.sendall(first + data)
+        rest, self.first = self.first + data, b""
+        with suppress(BlockingIOError):
+            rest = rest[self.sock.send(rest, timeout=0.0) :]  # nearly always all of it, and no timer
+        if rest:
+            with gevent.Timeout(self.patience, self.hang_up):
+                self.sock.sendall(rest)
 
     def flush(self) -> None:
         """Send what waits."""

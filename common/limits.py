@@ -14,6 +14,11 @@ LARGEST_HEAD = 16_384
 PIECE = 65_536
 
 
+def has_body(req: Request) -> bool:
+    """Whether a body follows the headers (RFC 9112 section 6)."""
+    return any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers)
+
+
 def skip_body(req: Request) -> bool:
     """Read a body that nobody asked for, in turns with other connections; False if it is broken.
 
@@ -21,7 +26,6 @@ def skip_body(req: Request) -> bool:
     broken body although the request has been answered.
     """
     with suppress(ParseException, OSError):
-        gevent.sleep(0)  # a turn also between requests that were sent at once
         while req.body.read(PIECE):
             gevent.sleep(0)
         return True

@@ -1,5 +1,6 @@
 """How both services are served: gunicorn, with one set of options that fits a container."""
 
+import gc
 import json
 import logging
 import math
@@ -107,6 +108,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
             # Development: an unfinished edit must not end the container, and other edits with it.
             logging.getLogger("gunicorn.error").exception("the new code does not load")
             return broken(self.service, error)
+        gc.freeze()  # what stays for good need not be looked through again and again
         return app
 
     def reload(self) -> None:

@@ -28,7 +28,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from common.drain import draining
 from common.joined import Joined
-from common.limits import skip_body
+from common.limits import has_body, skip_body
 
 # A connection made after SIGTERM gets this long for its only request (seconds).
 LAST_REQUEST = 1.0
@@ -104,10 +104,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             self.under_way.discard(req)
             joined.flush()  # an answer without a body
         self.rest(sock)
-        with self.timeout_ctx():
-            if skip_body(req):
-                return
-        raise StopIteration  # where the next request begins is not known
+        gevent.sleep(0)  # others have their turn, also where the next request is already there
+        if has_body(req):
+            skipped = False
+            with self.timeout_ctx():
+                skipped = skip_body(req)
+            if not skipped:
+                raise StopIteration  # where the next request begins is not known
 
     def rest(self, connection: socket) -> None:
         """Note that a connection is idle, or sends slowly; the oldest of too many makes room for others."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls import connect, error, receive, request
+from tests.calls import connect, error, eventually, receive, request
 from tests.processes import Service
 
 
@@ -15,6 +15,12 @@ def flag(backend: Service) -> Iterator[Path]:
     path = backend.folder / "draining"
     yield path
     path.unlink(missing_ok=True)
+    eventually("its absence is noticed", lambda: backend.call("/readyz").status == 200, within=1)
+
+
+def drain(backend: Service, flag: Path) -> None:
+    flag.touch()
+    eventually("the flag is noticed", lambda: backend.call("/readyz").status == 503, within=1)
 
 
 def test_a_connection_is_kept_until_the_service_drains(backend: Service, flag: Path) -> None:
@@ -23,7 +29,7 @@ def test_a_connection_is_kept_until_the_service_drains(backend: Service, flag: P
             caller.sendall(request("/healthz"))
             assert receive(caller).headers["Connection"] == "keep-alive"
 
-        flag.touch()
+        drain(backend, flag)
 
         caller.sendall(request("/healthz"))
         assert receive(caller).headers["Connection"] == "close"
@@ -31,7 +37,7 @@ def test_a_connection_is_kept_until_the_service_drains(backend: Service, flag: P
 
 
 def test_a_draining_service_goes_on_answering_but_is_not_ready(backend: Service, flag: Path) -> None:
-    flag.touch()
+    drain(backend, flag)
 
     assert [backend.call(target).status for target in ("/", "/healthz")] == [200, 200]
     assert backend.call("/readyz").answer == error(503, "draining: this process is about to stop", "backend")
