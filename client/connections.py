@@ -17,6 +17,8 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
+from client.heads import QuickResponse
+
 # Shorter than the server's keepalive, so that the server never closes first (seconds).
 SHORTEST_LIFE, LONGEST_LIFE = 10.0, 20.0
 # The pool gives out the connection that was last returned, so that a few carry most requests;
@@ -30,6 +32,7 @@ poll = get_original("select", "poll")
 class ShortLived(HTTPConnection):
     """A connection with a limited age, and one time limit for name, address and TLS together."""
 
+    response_class = QuickResponse
     expires = 0.0
     requests = 0
 
