@@ -53,7 +53,7 @@ cluster: ## Make a kind cluster and run the pair on it
 
 dev: ## Develop on the cluster: an edit is live without an image build; Ctrl-C cleans up
 	@$(CLUSTER_EXISTS) || kind create cluster --config kind-config.yaml
-	skaffold dev --port-forward --trigger polling --watch-poll-interval 200
+	skaffold dev --port-forward --trigger polling --watch-poll-interval 100
 
 down: ## Delete the kind cluster
 	kind delete cluster --name api-network

@@ -1,10 +1,6 @@
 """`skaffold dev`: an edit is live without an image build, and Ctrl-C cleans up."""
 
 import json
-import os
-import shutil
-import signal
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import figures
-from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, port_forward, run, until
+from tests.e2e.cluster import SERVICES, Cluster, port_forward, until
+from tests.e2e.developing import developing
 
 # The promise, in seconds; the script that measures also runs on the cluster's machine.
 LIVE_WITHIN = 3.0
@@ -23,31 +20,11 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture(scope="module")
 def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the project that may be edited, under skaffold dev; the pair runs as before afterwards."""
+    """A copy of the project that may be edited, under skaffold dev."""
     copy = tmp_path_factory.mktemp("project")
-    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").split():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
-    log = copy / "dev.log"
-    try:
-        with (
-            log.open("w") as output,
-            subprocess.Popen(
-                ["make", "dev"], cwd=copy, stdout=output, stderr=output, start_new_session=True
-            ) as dev,
-        ):
-            until(lambda: "Watching for changes" in log.read_text(), f"watching for changes: {log}", 300)
-            yield copy
-            # Ctrl-C reaches the whole foreground process group.
-            os.killpg(dev.pid, signal.SIGINT)
-            dev.wait(timeout=180)
-        until(
-            lambda: not cluster.core.list_namespaced_pod(NAMESPACE).items,
-            "cleaned up: the Pods of skaffold dev",
-            60,
-        )
-    finally:
-        run("skaffold", "run", timeout=600)
+    with developing(cluster, copy):
+        assert all(map(cluster.settled, SERVICES)), "an edit fails while Pods of before are left"
+        yield copy
 
 
 def message(url: str) -> str:
