@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 CLUSTER_EXISTS := kind get clusters 2>/dev/null | grep -qx api-network
 
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 .venv/run: requirements/client.txt requirements/backend.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; choose one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -37,6 +37,9 @@ test: .venv/dev ## Run every test that needs no Docker
 
 bench: .venv/run ## Measure this pair beside its usual alternatives (BENCH="--rounds 2 --seconds 2": quickly)
 	@$(BIN)/python -m bench.run $(BENCH)
+
+bench-cluster: .venv/dev cluster ## Measure the pair on the kind cluster (BENCH="--times 3 --rounds 1": quickly)
+	@$(BIN)/python -m bench.cluster $(BENCH)
 
 e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
@@ -86,4 +89,4 @@ lock: ## Lock the newest allowed dependencies, with hashes
 		$(LOCK) --upgrade --group bench-$$peer -o bench/requirements/$$peer.txt || exit; \
 	done
 
-.PHONY: help run test bench e2e e2e-full cluster dev down lint audit format zones lock
+.PHONY: help run test bench bench-cluster e2e e2e-full cluster dev down lint audit format zones lock

@@ -91,15 +91,17 @@ def targets(figures: dict[str, Any]) -> Iterable[tuple[str, str, bool]]:
         )
         yield f"p99 no worse than d's {at}", f"{ours:.1f} ms, d {its:.1f} ms", ours <= its
     slow = figures["slow backend"]
+    p99, healthz = ([row[key] for row in slow] for key in ("p99", "healthz slowest"))
+    errors = sum(row["errors"] for row in slow)
     yield (
-        f"backend takes 1 s, {slow['callers']} calls in flight: p99 < 1.5 s",
-        f"{slow['p99'] / 1000:.2f} s, {slow['errors']} errors",
-        slow["p99"] < 1500 and not slow["errors"],
+        f"backend takes 1 s, {slow[0]['most at the backend']} calls in flight: p99 < 1.5 s",
+        f"{spread(p99, 0)} ms, {errors} errors",
+        statistics.median(p99) < 1500 and not errors,
     )
     yield (
-        "meanwhile /healthz < 100 ms",
-        f"p99 {slow['healthz p99']:.0f} ms, slowest {slow['healthz slowest']:.0f} ms",
-        slow["healthz slowest"] < 100,
+        "meanwhile the slowest /healthz < 100 ms",
+        f"{spread(healthz, 0)} ms",
+        statistics.median(healthz) < 100,
     )
     for service, seconds in figures["starts"].items():
         yield f"{service}: process start to first answer ≤ 1 s", spread(seconds, 2), max(seconds) <= 1

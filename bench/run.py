@@ -116,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=5, help="of load, for each peer and load of a round")
+    parser.add_argument("--slow-rounds", type=int, default=5, help="of a thousand calls in flight")
     parser.add_argument("--no-docker", action="store_true", help="use this machine's Python")
     options = parser.parse_args()
     for tool in ("wrk", "nginx"):
@@ -128,7 +129,7 @@ def main() -> None:
         figures: dict[str, Any] = {"machine": describe(place, python)}
         seconds = [float(x) for x in output(place, "starts", [python, "-m", "bench.starts"]).split()]
         figures["starts"] = {"backend": seconds[::2], "client": seconds[1::2]}
-        figures["slow backend"] = slow.measure(place, python)
+        figures["slow backend"] = [slow.measure(place, python) for _ in range(options.slow_rounds)]
         figures["rounds"] = measure(place, options.rounds, options.seconds)
     report.write(figures, HERE / "results")
 

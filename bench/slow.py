@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import math
-import re
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.caller import ask, p99
 from bench.services import ROOT, Place, free_port, running, wait_for
 
 CALLERS = 1000
 ARRIVE, STAY = 4.0, 15.0  # seconds
 BACKEND_TAKES = 1.0
-REQUEST = b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 @dataclass
@@ -46,18 +44,6 @@ async def backend(port: int) -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=CALLERS)
     await server.serve_forever()
-
-
-async def ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: bytes
-) -> tuple[float, bool, bytes]:
-    """Ask once; gives the seconds it took, whether it was a 200, and the body."""
-    started = time.monotonic()
-    writer.write(REQUEST % path)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head.lower())
-    body = await reader.readexactly(int(length[1]) if length else 0)
-    return time.monotonic() - started, head.startswith(b"HTTP/1.1 200"), body
 
 
 async def call(port: int, delay: float, until: float, seen: Seen) -> None:
@@ -114,11 +100,6 @@ def measure(place: Place, python: str) -> dict[str, Any]:
         "healthz p99": 1000 * p99(seen.healthz),
         "healthz slowest": 1000 * max(seen.healthz),
     }
-
-
-def p99(values: list[float]) -> float:
-    """Of a hundred values, all but one are at most this."""
-    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
 
 
 if __name__ == "__main__":
