@@ -16,7 +16,7 @@ from typing import Any
 from kubernetes import watch
 
 from bench.edits import edits
-from bench.machine import said
+from bench.machine import hardware
 from bench.report import spread
 from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, kubectl, until
 from tests.e2e.load import CALLER_NAMESPACE, create_pod, make_namespace, phase
@@ -26,8 +26,9 @@ CALLER = (ROOT / "bench/caller.py").read_text()
 CONNECTIONS = 16
 CPU_LIMIT = "200m"
 MIB = 2**20
-# The cores count as full when they are busy for this share of the time.
-FULL = 0.95
+# Cores that are busy for this share of the time count as full. They do not get much further: Pods
+# at their limit wait for each other's next period while the cores idle.
+FULL = 0.85
 
 
 def load(cluster: Cluster, connections: int, seconds: int) -> dict[str, float]:
@@ -190,8 +191,8 @@ def targets(figures: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
             yield f"{app}: working set {when} ≤ 64 MiB", f"{most:.0f} MiB at most", most <= 64
     for number, rows, share in by_pairs(figures["pairs"]):
         busy = statistics.median(row["busy"] for row in rows)
-        if busy < FULL:
-            yield f"{number} Pods of each: ≥ 0.9 of the first pair, each", f"{share:.2f}", share >= 0.9
+        if number > 1 and busy < FULL:
+            yield f"{number} Pods of each: a pair ≥ 0.9 of the first", f"{share:.2f}", share >= 0.9
     for app in SERVICES:
         seconds = figures["edits"][app]
         yield f"{app}: edit to live ≤ 1 s", f"{spread(seconds, 2)} s", statistics.median(seconds) <= 1
@@ -207,16 +208,8 @@ def main() -> None:
     options = parser.parse_args()
     cluster = Cluster()
     make_namespace(cluster)
-    figures: dict[str, Any] = {
-        "machine": {
-            "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            "commit": said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
-            "nodes": ", ".join(
-                f"{node.metadata.name} {node.status.node_info.kubelet_version}"
-                for node in cluster.core.list_node().items
-            ),
-        }
-    }
+    nodes = [node.status.node_info.kubelet_version for node in cluster.core.list_node().items]
+    figures: dict[str, Any] = {"machine": hardware() | {"nodes": f"{len(nodes)}, {', '.join(set(nodes))}"}}
     steps: dict[str, Callable[[], Any]] = {
         "ready": lambda: {
             app: [created_to_ready(cluster, app) for _ in range(options.times)] for app in SERVICES

@@ -10,13 +10,8 @@ from pathlib import Path
 from bench.services import IMAGE, ROOT, Place, output
 
 
-def describe(place: Place, python: str) -> dict[str, str]:
-    """Describe the machine and the programs.
-
-    Args:
-        place: where the services run.
-        python: the pair's, from install().
-    """
+def hardware() -> dict[str, str]:
+    """Describe when, at which commit and on what was measured."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
@@ -25,6 +20,17 @@ def describe(place: Place, python: str) -> dict[str, str]:
         "cpu": f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores",
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def describe(place: Place, python: str) -> dict[str, str]:
+    """Describe the machine and the programs.
+
+    Args:
+        place: where the services run.
+        python: the pair's, from install().
+    """
+    return hardware() | {
         "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "python": output(place, "version", [python, "-VV"]).strip(),
         "where": f"containers of {IMAGE} on the host's network" if place.docker else "processes",

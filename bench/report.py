@@ -91,7 +91,7 @@ def targets(figures: dict[str, Any]) -> Iterable[tuple[str, str, bool]]:
         )
         yield f"p99 no worse than d's {at}", f"{ours:.1f} ms, d {its:.1f} ms", ours <= its
     slow = figures["slow backend"]
-    p99, healthz = ([row[key] for row in slow] for key in ("p99", "healthz slowest"))
+    p99, healthz, slowest = ([row[key] for row in slow] for key in ("p99", "healthz p99", "healthz slowest"))
     errors = sum(row["errors"] for row in slow)
     yield (
         f"backend takes 1 s, {slow[0]['most at the backend']} calls in flight: p99 < 1.5 s",
@@ -100,8 +100,8 @@ def targets(figures: dict[str, Any]) -> Iterable[tuple[str, str, bool]]:
     )
     yield (
         "meanwhile the slowest /healthz < 100 ms",
-        f"{spread(healthz, 0)} ms",
-        statistics.median(healthz) < 100,
+        f"{spread(slowest, 0)} ms, p99 {spread(healthz, 0)} ms",
+        statistics.median(slowest) < 100,
     )
     for service, seconds in figures["starts"].items():
         yield f"{service}: process start to first answer ≤ 1 s", spread(seconds, 2), max(seconds) <= 1
