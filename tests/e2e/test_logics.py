@@ -48,7 +48,8 @@ def overlays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
     finally:
         kubectl("delete", "statefulset,service,networkpolicy", "postgres", "--ignore-not-found")
         kubectl("delete", "persistentvolumeclaim", "--selector", "app=postgres")
-        kubectl("delete", "networkpolicy/backend-database", "secret/database", "--ignore-not-found")
+        kubectl("delete", "networkpolicy", "backend-database", "backend-dns", "--ignore-not-found")
+        kubectl("delete", "secret", "database", "--ignore-not-found")
         run("skaffold", "run", timeout=600)
 
 

@@ -31,7 +31,7 @@ def reached(cluster: Cluster, pod: str, namespace: str, *targets: str) -> dict[s
     return result
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def addresses(cluster: Cluster) -> dict[str, Any]:
     """Addresses rather than names: a refused DNS lookup proves nothing about the target."""
     services = {app: cluster.core.read_namespaced_service(app, NAMESPACE).spec.cluster_ip for app in SERVICES}
