@@ -105,12 +105,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
             joined.flush()  # an answer without a body
         self.rest(sock)
         gevent.sleep(0)  # others have their turn, also where the next request is already there
-        if has_body(req):
-            skipped = False
-            with self.timeout_ctx():
-                skipped = skip_body(req)
-            if not skipped:
-                raise StopIteration  # where the next request begins is not known
+        if not has_body(req):
+            return
+        with self.timeout_ctx():
+            if skip_body(req):
+                return
+        raise StopIteration  # where the next request begins is not known
 
     def rest(self, connection: socket) -> None:
         """Note that a connection is idle, or sends slowly; the oldest of too many makes room for others."""
