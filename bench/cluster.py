@@ -17,7 +17,7 @@ from kubernetes import watch
 
 from bench.edits import edits
 from bench.machine import hardware
-from bench.report import spread
+from bench.report import machine_table, spread, target_table
 from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, kubectl, until
 from tests.e2e.load import CALLER_NAMESPACE, create_pod, make_namespace, phase
 
@@ -109,20 +109,14 @@ def memory(cluster: Cluster, seconds: int) -> dict[str, dict[str, list[float]]]:
 def limited(cluster: Cluster) -> Iterator[None]:
     """Every Pod of the pair may use CPU_LIMIT while the block runs."""
     for app in SERVICES:
-        limit_cpu(cluster, app, CPU_LIMIT)
+        cluster.patch_container(app, resources={"limits": {"cpu": CPU_LIMIT}})
     try:
         yield
     finally:
         for app in SERVICES:
-            limit_cpu(cluster, app, None)
+            cluster.patch_container(app, resources={"limits": {"cpu": None}})
             cluster.scale(app, 2)
         cluster.settle()
-
-
-def limit_cpu(cluster: Cluster, app: str, cpu: str | None) -> None:
-    """Set or remove a service's CPU limit."""
-    pod = {"spec": {"containers": [{"name": "app", "resources": {"limits": {"cpu": cpu}}}]}}
-    cluster.apps.patch_namespaced_deployment(app, NAMESPACE, {"spec": {"template": pod}})
 
 
 def cpu_times() -> tuple[int, int]:
@@ -151,9 +145,7 @@ def pairs(cluster: Cluster, most: int, rounds: int, seconds: int) -> list[dict[s
 
 def tables(figures: dict[str, Any]) -> str:
     """Markdown: the targets, the pairs, the machine."""
-    lines = ["Medians; in brackets the lowest and the highest.", "", "| target | measured | met |"]
-    lines += ["|---|---|---|"]
-    lines += [f"| {aim} | {value} | {'yes' if met else 'no'} |" for aim, value, met in targets(figures)]
+    lines = ["Medians; in brackets the lowest and the highest.", "", *target_table(targets(figures))]
     lines += ["", f"| Pods of each, {CPU_LIMIT} CPU | requests/s | a pair ÷ the first | p99 in ms | errors |"]
     lines[-1] += " this machine's cores busy |"
     lines += ["|---|---|---|---|---|---|"]
@@ -167,8 +159,7 @@ def tables(figures: dict[str, Any]) -> str:
             f"{100 * statistics.median(row['busy'] for row in rows):.0f} %",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| machine | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in figures["machine"].items()]
+    lines += ["", *machine_table(figures["machine"])]
     return "\n".join(lines) + "\n"
 
 

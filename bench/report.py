@@ -68,11 +68,19 @@ def tables(figures: dict[str, Any]) -> str:
             ]
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    lines += ["| target | measured | met |", "|---|---|---|"]
-    lines += [f"| {aim} | {value} | {'yes' if met else 'no'} |" for aim, value, met in targets(figures)]
-    lines += ["", "| machine | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in figures["machine"].items()]
+    lines += [*target_table(targets(figures)), "", *machine_table(figures["machine"])]
     return "\n".join(lines) + "\n"
+
+
+def target_table(targets: Iterable[tuple[str, str, bool]]) -> list[str]:
+    """What was aimed at, what was measured, whether that is enough."""
+    rows = [f"| {aim} | {value} | {'yes' if met else 'no'} |" for aim, value, met in targets]
+    return ["| target | measured | met |", "|---|---|---|", *rows]
+
+
+def machine_table(machine: dict[str, str]) -> list[str]:
+    """What it was measured on."""
+    return ["| machine | |", "|---|---|", *(f"| {key} | {value} |" for key, value in machine.items())]
 
 
 def targets(figures: dict[str, Any]) -> Iterable[tuple[str, str, bool]]:

@@ -87,7 +87,7 @@ class Cluster:
     def changed(self, app: str, **env: str) -> Iterator[None]:
         """Other environment variables while the block runs, then the deployed ones again."""
         [container] = self.apps.read_namespaced_deployment(app, NAMESPACE).spec.template.spec.containers
-        self.set_environment(app, [{"name": name, "value": value} for name, value in env.items()])
+        self.patch_container(app, env=[{"name": name, "value": value} for name, value in env.items()])
         try:
             self.settle()
             yield
@@ -97,11 +97,11 @@ class Cluster:
                 {"name": n, "value": deployed[n]} if n in deployed else {"name": n, "$patch": "delete"}
                 for n in env
             ]
-            self.set_environment(app, undone)
+            self.patch_container(app, env=undone)
 
-    def set_environment(self, app: str, env: list[dict[str, str]]) -> None:
-        """Patch a service's environment variables."""
-        pod = {"spec": {"containers": [{"name": "app", "env": env}]}}
+    def patch_container(self, app: str, **fields: Any) -> None:
+        """Change fields of a service's container."""
+        pod = {"spec": {"containers": [{"name": "app", **fields}]}}
         self.apps.patch_namespaced_deployment(app, NAMESPACE, {"spec": {"template": pod}})
 
     def requests_seen(self, app: str, since: int) -> dict[str, int]:

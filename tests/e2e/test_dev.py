@@ -1,16 +1,13 @@
 """`skaffold dev`: an edit is live without an image build, and Ctrl-C cleans up."""
 
-import json
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import figures
-from tests.e2e.cluster import SERVICES, Cluster, port_forward, until
-from tests.e2e.developing import developing
+from tests.e2e.cluster import SERVICES, Cluster, port_forward
+from tests.e2e.developing import developing, edit, message
 
 # The promise, in seconds; the script that measures also runs on the cluster's machine.
 LIVE_WITHIN = 3.0
@@ -27,33 +24,15 @@ def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield copy
 
 
-def message(url: str) -> str:
-    """What the service says, whoever answers it."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return str(json.load(answer)["message"])
-    except OSError as error:
-        return repr(error)
-
-
 @pytest.mark.parametrize("edited", SERVICES)
 def test_an_edit_is_live_without_an_image_build_or_a_new_container(
     cluster: Cluster, project: Path, edited: str
 ) -> None:
-    # The backend computes the message; for this test, so does the client.
-    code, old, new = {
-        "backend": ("backend/logic/hello.py", '"hello world"', '"hello edit"'),
-        "client": ("client/app.py", '"source": "client"', '"source": "client", "message": "client edit"'),
-    }[edited]
-    expected = {"backend": "hello edit", "client": "client edit"}[edited]
+    text = f"{edited} edit"
     containers = container_ids(cluster)
-    source = (project / code).read_text()
     with port_forward("service/client", 8082) as url:
-        assert message(url) != expected
-        edited_at = time.monotonic()
-        (project / code).write_text(source.replace(old, new))
-        until(lambda: message(url) == expected, f"live: the edit of {code}", seconds=60, pause=0.02)
-        took = time.monotonic() - edited_at
+        assert message(url) != text
+        took = edit(project, edited, text, url)
         figures.notes.append(f"an edit of the {edited} was live after {took:.2f} s")
     assert took < LIVE_WITHIN
     assert container_ids(cluster) == containers
