@@ -1,3 +1,3 @@
-from common.server import serve
+from common.serving.server import serve
 
 serve("backend")

@@ -4,14 +4,14 @@ from typing import Any
 
 from flask import Flask, request
 
-from backend.logic import load
+from backend.logic import import_logic
 from backend.settings import Settings
 from common.web import json_app
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make the backend."""
-    logic = load(settings)
+    """Return the backend as a Flask application."""
+    logic = import_logic(settings)
     app = json_app("backend", settings.max_in_flight, logic.ready)
 
     @app.get("/")

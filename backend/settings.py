@@ -12,7 +12,7 @@ from common.urls import base_url
 
 
 def logic(text: str) -> str:
-    """A parser for LOGIC. It imports nothing: that is for the worker, once gevent has patched Python."""
+    """Parse LOGIC without importing it, which only a worker does, once gevent has patched Python."""
     if text in LOGICS:
         if installed(text):
             return text
@@ -22,20 +22,20 @@ def logic(text: str) -> str:
 
 
 def installed(name: str) -> bool:
-    """Whether the packages that a built-in logic needs are there."""
+    """Return whether the packages that a built-in logic needs are installed."""
     return all(find_spec(package) for package in NEEDS.get(name, ()))
 
 
 def allowed_logics() -> str:
-    """The logics that there are, in words."""
-    there = [name for name in LOGICS if installed(name)]
-    missing = [f"{name} needs requirements/backend-{name}.txt" for name in LOGICS if name not in there]
-    return "; ".join([f"{', '.join(there)} or an importable package.module:function", *missing])
+    """Return the names of the logics that may be chosen, and what the others need."""
+    available = [name for name in LOGICS if installed(name)]
+    missing = [f"{name} needs requirements/backend-{name}.txt" for name in LOGICS if name not in available]
+    return "; ".join([f"{', '.join(available)} or an importable package.module:function", *missing])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
-    """Which logic; a logic with settings of its own adds them in a subclass."""
+    """The choice of a logic; a logic with settings of its own adds them in a subclass."""
 
     logic: str = setting(
         logic,
@@ -44,14 +44,14 @@ class Settings(ServiceSettings):
     )
 
     @classmethod
-    def load(cls, environ: Mapping[str, str]) -> Self:
-        """Read the settings that the chosen logic has; see ServiceSettings.load."""
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings of the chosen logic; see ServiceSettings.from_environ."""
         chosen = LOGICS.get(environ.get("LOGIC", ""), Settings)
-        return super(Settings, chosen).load(environ)  # type: ignore[return-value]  # the chosen subclass
+        return super(Settings, chosen).from_environ(environ)  # type: ignore[return-value]  # the chosen subclass
 
 
 def database_url(text: str) -> str:
-    """A parser for DATABASE_URL."""
+    """Parse DATABASE_URL."""
     allowed = ValueError("postgresql+psycopg://user:password@host[:port]/database[?option=value]")
     try:
         parts = urlsplit(text)
@@ -65,7 +65,7 @@ def database_url(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings(Settings):
-    """For `database`."""
+    """Settings of `database`."""
 
     database_url: str = setting(
         database_url,
@@ -77,15 +77,15 @@ class DatabaseSettings(Settings):
 
 
 def endpoint(text: str) -> str:
-    """A parser for LLM_BASE_URL."""
+    """Parse LLM_BASE_URL."""
     try:
         return base_url(text).geturl()
     except ValueError:
         raise ValueError("http://host[:port][/path] or https://host[:port][/path]") from None
 
 
-def words(text: str) -> str:
-    """A parser for text that is sent in a request."""
+def plain_text(text: str) -> str:
+    """Parse text that is sent in a request header or body."""
     if not re.fullmatch(r"[!-~]{1,1000}", text):
         raise ValueError("1 to 1000 ASCII characters without blanks")
     return text
@@ -93,20 +93,20 @@ def words(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class LlmSettings(Settings):
-    """For `llm`."""
+    """Settings of `llm`."""
 
     llm_base_url: str = setting(
         endpoint, "`llm`: an OpenAI-compatible endpoint, such as `https://api.openai.com/v1`."
     )
-    llm_model: str = setting(words, "`llm`: the model's name there.")
+    llm_model: str = setting(plain_text, "`llm`: the model's name there.")
     llm_api_key: str = setting(
-        words, "`llm`: the key for it, if it wants one.", default="", shown_default="none", secret=True
+        plain_text, "`llm`: the key for it, if it wants one.", default="", shown_default="none", secret=True
     )
     llm_max_tokens: int = setting(
         number(1, 100_000), "`llm`: longest answer of the model, in tokens.", default=1000
     )
 
 
-# What requirements/backend-*.txt bring.
+# The packages of requirements/backend-*.txt.
 NEEDS = {"database": ["sqlalchemy", "psycopg"], "llm": ["openai"]}
 LOGICS = {"hello": Settings, "database": DatabaseSettings, "llm": LlmSettings}

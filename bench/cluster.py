@@ -18,10 +18,10 @@ from kubernetes import watch
 from bench.edits import edits
 from bench.machine import hardware
 from bench.report import machine_table, spread, target_table
+from tests.e2e.caller_pod import CALLER_NAMESPACE, create_pod, make_namespace, phase
 from tests.e2e.cluster import NAMESPACE, ROOT, SERVICES, Cluster, kubectl, until
-from tests.e2e.load import CALLER_NAMESPACE, create_pod, make_namespace, phase
 
-CALLER = (ROOT / "bench/caller.py").read_text()
+CALLER = (ROOT / "bench/throughput_caller.py").read_text()
 # For each Pod of the client; a Service spreads connections at random, and every Pod must have enough.
 CONNECTIONS = 16
 CPU_LIMIT = "200m"
@@ -32,7 +32,7 @@ FULL = 0.85
 
 
 def load(cluster: Cluster, connections: int, seconds: int) -> dict[str, float]:
-    """Keep connections to the client busy, from a Pod; see bench/caller.py for what it gives."""
+    """Keep connections to the client busy, from a Pod; see bench/throughput_caller.py for what it gives."""
     command = ["python", "-c", CALLER, f"client.{NAMESPACE}", "8082", str(connections), str(seconds)]
     create_pod(cluster, "bench", command)
     try:

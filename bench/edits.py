@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from tests.e2e.cluster import SERVICES, Cluster
-from tests.e2e.developing import developing, edit
+from tests.e2e.dev_session import developing, edit
 
 # The forward of skaffold.yaml.
 URL = "http://127.0.0.1:8082"

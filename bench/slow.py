@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.caller import ask, p99
 from bench.services import ROOT, Place, free_port, running, wait_for
+from bench.throughput_caller import ask, p99
 
 CALLERS = 1000
 ARRIVE, STAY = 4.0, 15.0  # seconds

@@ -11,7 +11,7 @@ from common.web import json_app
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make the client."""
+    """Return the client as a Flask application."""
     app = json_app("client", settings.max_in_flight)
     upstream = Upstream(settings)
 

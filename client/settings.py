@@ -12,7 +12,7 @@ ALLOWED = (
 
 
 def backend_url(text: str) -> str:
-    """A parser for URL: the backend's base URL, without a slash at its end.
+    """Parse URL: the backend's base URL, without a slash at its end.
 
     >>> backend_url("backend"), backend_url("https://backend/api/")
     ('http://backend:8080', 'https://backend/api')

@@ -1,7 +1,7 @@
 """The one door to the backend: how it is called, how long, and what may go wrong.
 
 UpstreamError           an HTTP error that the client answers with
-├── Unreachable         502  no connection within REACH_LIMIT, retries included
+├── Unreachable         502  no connection within MAX_CONNECT_SECONDS, retries included
 ├── BrokenOff           502  the connection was lost before the answer was whole
 ├── BadAnswer           502  whole, but no JSON object, too large or a redirect
 └── TooSlow             504  no answer within ANSWER_TIMEOUT
@@ -25,7 +25,7 @@ from werkzeug.exceptions import HTTPException, RequestURITooLarge
 from client.connections import ShortLivedConnections
 from client.lookups import SharedLookups
 from client.settings import Settings
-from common.settings import LONGEST_QUERY, REACH_LIMIT
+from common.contract import MAX_CONNECT_SECONDS, MAX_QUERY_BYTES
 
 # The first try to connect, each next one twice as long (seconds): a lost packet costs little, since
 # another try may well reach another Pod, and a busy machine still gets its time.
@@ -45,7 +45,7 @@ class UpstreamError(HTTPException):
 
 
 class Unreachable(UpstreamError):
-    """No connection within REACH_LIMIT."""
+    """No connection within MAX_CONNECT_SECONDS."""
 
     description = "backend unreachable"
 
@@ -96,7 +96,7 @@ class Upstream:
     def get(self, query: bytes) -> Answer:
         """Call the backend's `/`.
 
-        Retries a failed connection until REACH_LIMIT, and an answer that was broken off a few
+        Retries a failed connection until MAX_CONNECT_SECONDS, and an answer that was broken off a few
         times: both are safe, since GET changes nothing. An answer that is late is not asked for again.
 
         Args:
@@ -111,7 +111,7 @@ class Upstream:
             request.url = f"{request.url}?{encoded(query)}"
         broken_off = 0
         pause, connect_timeout = FIRST_PAUSE, CONNECT_TIMEOUT
-        reach_until = monotonic() + REACH_LIMIT
+        reach_until = monotonic() + MAX_CONNECT_SECONDS
         answer_until = reach_until + self.answer_timeout
         while True:
             left = min(self.answer_timeout, answer_until - monotonic())
@@ -128,7 +128,7 @@ class Upstream:
                 broken_off += 1
                 if broken_off == MOST_BROKEN_OFF:
                     raise
-                reach_until = monotonic() + REACH_LIMIT
+                reach_until = monotonic() + MAX_CONNECT_SECONDS
             gevent.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -163,8 +163,8 @@ def encoded(query: bytes) -> str:
         RequestURITooLarge: it is longer than the backend accepts.
     """
     text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._[]")
-    if len(text) > LONGEST_QUERY:
-        raise RequestURITooLarge(f"query of {len(text)} bytes once encoded; allowed: {LONGEST_QUERY}")
+    if len(text) > MAX_QUERY_BYTES:
+        raise RequestURITooLarge(f"query of {len(text)} bytes once encoded; allowed: {MAX_QUERY_BYTES}")
     return text
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def cores_in_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The cgroup's CPU quota in cores, rounded up; 1 where there is none.
+    """Return the cgroup's CPU quota in cores, rounded up; 1 where there is none.
 
     cgroup v2 keeps it in cpu.max, v1 in cpu/cpu.cfs_*_us (docs.kernel.org: admin-guide/cgroup-v2
     and scheduler/sched-bwc).

@@ -13,11 +13,11 @@ FLAG = Path(tempfile.gettempdir()) / "draining"
 
 
 def draining() -> bool:
-    """Whether the preStop hook has run, noticed within a tenth of a second."""
-    return exists(int(10 * monotonic()))
+    """Return whether the preStop hook has run, at most a tenth of a second late."""
+    return flag_exists(int(10 * monotonic()))
 
 
 @lru_cache(1)
-def exists(_tenth: int) -> bool:
-    """Whether the flag is there, looked up once in a tenth of a second: every request asks."""
+def flag_exists(_tenth: int) -> bool:
+    """Return whether the flag is there; looked up once in a tenth of a second, since every request asks."""
     return FLAG.exists()

@@ -10,14 +10,9 @@ from typing import Any, Self
 
 from common.cpu import cores_in_quota
 
-# Longest time to find a connection to the backend, retries included (seconds).
-REACH_LIMIT = 3.0
-# Longest query (bytes, percent-encoded): 4,000 characters of any script, at most 12 bytes each, and room.
-LONGEST_QUERY = 60_000
-
 
 class SettingsError(SystemExit):
-    """Ends the process: exit code 1, one line on standard error per bad setting."""
+    """The settings are not allowed: exit code 1 and a line on standard error for each bad one."""
 
 
 def setting(
@@ -32,11 +27,11 @@ def setting(
 
     Args:
         parse: turns the variable's text into a value, or raises ValueError saying what is allowed.
-        meaning: the README's words for it, with the unit.
-        default: the value without the variable, or a function without arguments that makes it;
-            without a default the variable must be there.
-        shown_default: the README's words for it, where str(default) would not do.
-        secret: the value is not to be shown.
+        meaning: its description in the README, with the unit.
+        default: the value if the variable is not set, or a function without arguments that returns it;
+            a setting without a default is required.
+        shown_default: the default in the README, where str(default) would not do.
+        secret: mask the value wherever it is shown.
     """
     shown_default = shown_default or ("required" if default is MISSING else str(default))
     metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default, "secret": secret}
@@ -46,7 +41,7 @@ def setting(
 
 
 def number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], Any]:
-    """A parser for numbers from low to high."""
+    """Return a parser for numbers from low to high."""
     allowed = f"a {'whole ' if kind is int else ''}number from {low} to {high}"
 
     def parse(text: str) -> float:
@@ -65,33 +60,33 @@ def number(low: float, high: float, kind: type[int] | type[float] = int) -> Call
 
 
 def flag(text: str) -> bool:
-    """A parser for true and false."""
+    """Parse `true` or `false`."""
     if text not in ("true", "false"):
         raise ValueError("true or false")
     return text == "true"
 
 
 def host(text: str) -> str:
-    """A parser for the address to listen on."""
+    """Parse the address to listen on."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", text):
         raise ValueError("a host name, an IPv4 address or an IPv6 address in brackets")
     return text
 
 
 def masked(text: str) -> str:
-    """The text without what may be a secret in a URL: its user part and its query."""
+    """Return the text without what may be a secret in a URL: its user part and its query."""
     without_user = re.sub(r"^([\w+]+://)?.*@", r"\1***@", text, flags=re.DOTALL)
     return re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL)
 
 
 def shown(each: Field[Any], value: object) -> str:
-    """A setting's value, as far as it may be read in a log."""
+    """Return a setting's value with its secrets masked."""
     return "***" if each.metadata["secret"] and value else masked(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """The settings that both services have."""
+    """Settings of both services."""
 
     host: str = setting(host, "Address to listen on.", default="0.0.0.0")  # noqa: S104  a container's own
     port: int = setting(number(1, 65535), "Port to listen on.", default=8080)
@@ -116,8 +111,8 @@ class ServiceSettings:
     )
 
     @classmethod
-    def load(cls, environ: Mapping[str, str]) -> Self:
-        """Read the settings from environment variables.
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings that the environment variables give.
 
         Raises:
             SettingsError: naming every bad variable, its value and what is allowed.
@@ -137,7 +132,7 @@ class ServiceSettings:
         return cls(**values)
 
     def __str__(self) -> str:
-        """The start-up log line."""
+        """Return the start-up log line."""
         return " ".join(
             f"{each.name.upper()}={shown(each, getattr(self, each.name))}" for each in fields(self)
         )

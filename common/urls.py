@@ -10,10 +10,10 @@ PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")  # RFC
 
 
 def base_url(text: str) -> SplitResult:
-    """The parts of http[s]://host[:port][/path], which has nothing else.
+    """Return the parts of http[s]://host[:port][/path], without user, query or fragment.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not such a URL.
     """
     parts = urlsplit(text)
     host = parts.hostname or ""
@@ -33,7 +33,7 @@ def base_url(text: str) -> SplitResult:
 
 
 def is_address(host: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address."""
+    """Return whether `host` is an IPv4 or IPv6 address."""
     try:
         return not getattr(ipaddress.ip_address(host), "scope_id", None)
     except ValueError:
@@ -41,5 +41,5 @@ def is_address(host: str) -> bool:
 
 
 def is_name(host: str) -> bool:
-    """Whether it may be a DNS name; all digits and dots would be a mistyped address."""
+    """Return whether `host` may be a DNS name; digits and dots alone would be a mistyped address."""
     return len(host) <= 253 and bool(NAME.fullmatch(host)) and not re.fullmatch(r"[0-9.]+", host)

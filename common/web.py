@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, ServiceUnavailable
 
-from common.access import PROBES
+from common.contract import PROBE_PATHS, error_fields
 from common.drain import draining
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def json_app(source: str, max_in_flight: int, ready: Callable[[], object] = lambda: None) -> Flask:
-    """Make an application with JSON errors, /healthz, /readyz and a limit on requests in flight.
+    """Return an application with JSON errors, /healthz, /readyz and a limit on requests in flight.
 
     Args:
         source: the service's name, which each answer carries.
-        max_in_flight: answers under way at once in this process; any more get a 503.
+        max_in_flight: requests in flight at once in this process; any more get a 503.
         ready: raises ServiceUnavailable while the process is not ready for traffic.
     """
     app = Flask(source, static_folder=None)
@@ -27,7 +27,7 @@ def json_app(source: str, max_in_flight: int, ready: Callable[[], object] = lamb
     app.url_map.merge_slashes = False  # its redirect is HTML
 
     def as_json(error: HTTPException) -> Response:
-        response = jsonify(status_code=error.code, exc=explain(error), source=source)
+        response = jsonify(error_fields(error.code or 500, explain(error), source))
         response.status_code = error.code or 500
         # Allow, Retry-After; the content type stays JSON.
         response.headers.extend((k, v) for k, v in error.get_headers() if k != "Content-Type")
@@ -62,25 +62,35 @@ def json_app(source: str, max_in_flight: int, ready: Callable[[], object] = lamb
         with app.app_context():
             return as_json(too_many)(environ, start_response)
 
-    app.wsgi_app = limited(app.wsgi_app, max_in_flight, refuse)  # type: ignore[assignment,method-assign]
+    limited = limit_in_flight(app.wsgi_app, max_in_flight, refuse)
+    app.wsgi_app = with_path(limited)  # type: ignore[assignment,method-assign]
     return app
 
 
 def explain(error: HTTPException) -> str:
-    """The error in words: what was wrong and, for a method, what is allowed."""
+    """Return the error in words: what was wrong and, for a method, what is allowed."""
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         return f"method not allowed; allowed: {', '.join(sorted(error.valid_methods))}"
     return error.description or error.name
 
 
-def limited(app: "WSGIApplication", limit: int, refuse: "WSGIApplication") -> "WSGIApplication":
-    """Let refuse answer while app has limit requests in flight; probes always pass."""
+def with_path(app: "WSGIApplication") -> "WSGIApplication":
+    """Return app with `/` for an empty path (`GET http://host`), which Flask would redirect in HTML."""
+
+    def app_with_path(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"
+        return app(environ, start_response)
+
+    return app_with_path
+
+
+def limit_in_flight(app: "WSGIApplication", limit: int, refuse: "WSGIApplication") -> "WSGIApplication":
+    """Return app with refuse answering while limit requests are in flight; probes always pass."""
     in_flight = 0
 
     def limited_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         nonlocal in_flight  # no lock: one thread, which switches only while it waits
-        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # GET http://host: Flask's redirect is HTML
-        if environ["PATH_INFO"] in PROBES:
+        if environ["PATH_INFO"] in PROBE_PATHS:
             return app(environ, start_response)
         if in_flight >= limit:
             return refuse(environ, start_response)

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 import pytest
 
 from tests.processes import Service, running
-from tests.upstream import Upstream, serving
+from tests.scripted_backend import ScriptedBackend, serving
 
 Start = Callable[..., Service]
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[Upstream]:
+def upstream() -> Iterator[ScriptedBackend]:
     with serving() as it:
         yield it
 

@@ -1,4 +1,4 @@
-"""The logics: how the backend finds its answer.
+"""The logics: how the backend computes its answer.
 
 A logic is a function from the query to the answer's `message` and any fields that it adds; an error
 is an HTTPException of werkzeug, whose description the caller sees. A built-in one is a module here
@@ -18,28 +18,28 @@ from common.settings import SettingsError
 
 @dataclass(frozen=True)
 class Logic:
-    """What answers.
+    """A function that answers queries, and whether it can.
 
     Attributes:
-        answer: the function.
-        ready: raises ServiceUnavailable while there can be no answer.
+        answer: returns the fields of the answer to a query.
+        ready: raises ServiceUnavailable while it cannot answer.
     """
 
     answer: Callable[[MultiDict[str, str]], dict[str, Any]]
     ready: Callable[[], object] = lambda: None
 
 
-def load(settings: Settings) -> Logic:
-    """Make the logic that LOGIC names.
+def import_logic(settings: Settings) -> Logic:
+    """Return the logic that LOGIC names.
 
     Raises:
-        SettingsError: it does not load; says why, and names those that there are.
+        SettingsError: it does not load; says why, and which ones are allowed.
     """
     module, _, function = settings.logic.partition(":")
     try:
         if settings.logic in LOGICS:
-            made: Logic = import_module(f"backend.logic.{module}").make(settings)
-            return made
+            logic: Logic = import_module(f"backend.logic.{module}").make(settings)
+            return logic
         answer = getattr(import_module(module), function)
         if not callable(answer):
             raise TypeError(f"{function!r} is not a function")  # noqa: TRY301

@@ -1,4 +1,4 @@
-"""Says hello."""
+"""Say hello."""
 
 from typing import Any
 
@@ -9,10 +9,8 @@ from backend.settings import Settings
 
 
 def make(_settings: Settings) -> Logic:
-    """Make the logic."""
     return Logic(answer)
 
 
 def answer(_query: MultiDict[str, str]) -> dict[str, Any]:
-    """Say hello."""
     return {"message": "hello world"}

@@ -23,9 +23,10 @@ from werkzeug.http import parse_date
 
 from backend.logic import Logic
 from backend.settings import LlmSettings
-from common.settings import REACH_LIMIT
 
-LONGEST_PROMPT = 4000  # characters
+MAX_PROMPT = 4000  # characters
+# For each address of the endpoint (seconds).
+CONNECT_TIMEOUT = 3.0
 # Largest answer read, in chunks of CHUNK bytes: less than the client accepts.
 CHUNK, MOST_CHUNKS = 10_000, 100
 # Of ANSWER_TIMEOUT: the caller hears that the model is slow before it gives up itself.
@@ -48,7 +49,7 @@ class Model:
             base_url=settings.llm_base_url,
             api_key=settings.llm_api_key or "none",  # the package wants one, endpoints may not
             max_retries=0,  # each costs as much as the first try
-            timeout=Timeout(self.limit, connect=REACH_LIMIT),
+            timeout=Timeout(self.limit, connect=CONNECT_TIMEOUT),
             http_client=DefaultHttpxClient(
                 follow_redirects=False,  # the prompt goes nowhere else
                 # A connection each: one kept could be just about to be closed, and nothing is tried again.
@@ -103,9 +104,9 @@ def prompt_in(args: MultiDict[str, str]) -> str:
     """The prompt, which is all that a query may have."""
     prompts = args.getlist("prompt")
     if set(args) != {"prompt"} or len(prompts) != 1 or not prompts[0].strip():
-        raise BadRequest(f"allowed: prompt=…, once, with 1 to {LONGEST_PROMPT} characters, and nothing else")
-    if len(prompts[0]) > LONGEST_PROMPT:
-        raise BadRequest(f"prompt of {len(prompts[0])} characters; allowed: {LONGEST_PROMPT}")
+        raise BadRequest(f"allowed: prompt=…, once, with 1 to {MAX_PROMPT} characters, and nothing else")
+    if len(prompts[0]) > MAX_PROMPT:
+        raise BadRequest(f"prompt of {len(prompts[0])} characters; allowed: {MAX_PROMPT}")
     return prompts[0]
 
 

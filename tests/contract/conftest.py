@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes import Service, running
-from tests.upstream import Upstream
+from tests.scripted_backend import ScriptedBackend
 
 
 @pytest.fixture(scope="package")
-def client(upstream: Upstream) -> Iterator[Service]:
+def client(upstream: ScriptedBackend) -> Iterator[Service]:
     with running("client", URL=f"127.0.0.1:{upstream.port}", ANSWER_TIMEOUT="1.5") as it:
         yield it
         assert "Traceback" not in it.log, it.log

@@ -9,7 +9,7 @@ import pytest
 
 from tests.calls import error
 from tests.processes import Service
-from tests.upstream import HELLO, Upstream, answer, as_json, sends
+from tests.scripted_backend import HELLO, ScriptedBackend, answer, as_json, sends
 
 LARGE = b'{"large": "' + b"x" * 10_000_000 + b'"}'
 LIMIT = 1_048_576  # MAX_ANSWER_BYTES by default
@@ -49,7 +49,9 @@ def padded(size: int) -> bytes:
         pytest.param(answer(302, b""), REDIRECTED, id="redirect to nowhere"),
     ],
 )
-def test_an_answer_that_is_none_is_a_502(client: Service, upstream: Upstream, sent: bytes, exc: str) -> None:
+def test_an_answer_that_is_none_is_a_502(
+    client: Service, upstream: ScriptedBackend, sent: bytes, exc: str
+) -> None:
     target = upstream.will(sends(sent))
 
     assert client.call(target).answer == error(502, exc)
@@ -70,7 +72,9 @@ def test_an_answer_that_is_none_is_a_502(client: Service, upstream: Upstream, se
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + HELLO, id="after a 100 Continue"),
     ],
 )
-def test_an_answer_passes_under_the_clients_name(client: Service, upstream: Upstream, sent: bytes) -> None:
+def test_an_answer_passes_under_the_clients_name(
+    client: Service, upstream: ScriptedBackend, sent: bytes
+) -> None:
     reply = client.call(upstream.will(sends(sent)))
 
     assert reply.answer == (200, {"status_code": 200, "message": "hello", "source": "client"})
@@ -82,7 +86,7 @@ def peak_memory(client: Service) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
-def test_a_gzip_bomb_is_not_unpacked(client: Service, upstream: Upstream) -> None:
+def test_a_gzip_bomb_is_not_unpacked(client: Service, upstream: ScriptedBackend) -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(300)) + packer.flush()
     before = peak_memory(client)
@@ -91,7 +95,7 @@ def test_a_gzip_bomb_is_not_unpacked(client: Service, upstream: Upstream) -> Non
     assert peak_memory(client) < before + 100, "expected far less than the bomb's 300 MB"
 
 
-def test_an_endless_answer_is_not_read_to_the_end(client: Service, upstream: Upstream) -> None:
+def test_an_endless_answer_is_not_read_to_the_end(client: Service, upstream: ScriptedBackend) -> None:
     sent = [0]
 
     def never_ends(connection: socket.socket) -> None:
@@ -103,13 +107,13 @@ def test_an_endless_answer_is_not_read_to_the_end(client: Service, upstream: Ups
     assert sent[0] < 50_000_000, "expected the limit and what the system buffers"
 
 
-def test_an_answer_as_large_as_allowed_passes(client: Service, upstream: Upstream) -> None:
+def test_an_answer_as_large_as_allowed_passes(client: Service, upstream: ScriptedBackend) -> None:
     status, content = client.call(upstream.will(sends(answer(200, padded(LIMIT))))).answer
 
     assert (status, content["x"]) == (200, "x" * (LIMIT - 8))
 
 
-def test_text_passes_unchanged(client: Service, upstream: Upstream) -> None:
+def test_text_passes_unchanged(client: Service, upstream: ScriptedBackend) -> None:
     content = {"empty": None, "ünï": "\u2028\x00🐍\ud800", "big": 10**30, "list": [0.1, True]}
 
     status, passed = client.call(upstream.will(sends(as_json(200, content)))).answer
@@ -118,7 +122,7 @@ def test_text_passes_unchanged(client: Service, upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 422, 500, 503])
-def test_a_json_error_passes_with_its_status(client: Service, upstream: Upstream, status: int) -> None:
+def test_a_json_error_passes_with_its_status(client: Service, upstream: ScriptedBackend, status: int) -> None:
     said = {"status_code": status, "exc": "so it is", "source": "backend", "field": ["name"]}
 
     reply = client.call(upstream.will(sends(as_json(status, said))))
@@ -131,7 +135,7 @@ def test_a_json_error_passes_with_its_status(client: Service, upstream: Upstream
     ("status", "exc"), [(404, "Not Found"), (503, "Service Unavailable"), (599, "error")]
 )
 def test_a_json_error_without_words_gets_those_of_its_status(
-    client: Service, upstream: Upstream, status: int, exc: str
+    client: Service, upstream: ScriptedBackend, status: int, exc: str
 ) -> None:
     reply = client.call(upstream.will(sends(as_json(status, {"status_code": 200}))))
 
@@ -148,7 +152,7 @@ def test_a_json_error_without_words_gets_those_of_its_status(
     ],
 )
 def test_retry_after_passes_if_it_is_one(
-    client: Service, upstream: Upstream, sent: str, passed: str | None
+    client: Service, upstream: ScriptedBackend, sent: str, passed: str | None
 ) -> None:
     target = upstream.will(sends(as_json(503, {"exc": "busy"}, f"Retry-After: {sent}")))
 
@@ -157,7 +161,7 @@ def test_retry_after_passes_if_it_is_one(
     assert (*reply.answer, reply.headers["Retry-After"]) == (*error(503, "busy"), passed)
 
 
-def test_no_other_header_of_the_backend_passes(client: Service, upstream: Upstream) -> None:
+def test_no_other_header_of_the_backend_passes(client: Service, upstream: ScriptedBackend) -> None:
     theirs = as_json(200, {}, "Set-Cookie: a=b", "X-Internal: 10.0.0.1", "Server: secret/1.0")
 
     headers = client.call(upstream.will(sends(theirs))).headers
@@ -169,7 +173,7 @@ def test_no_other_header_of_the_backend_passes(client: Service, upstream: Upstre
 
 
 @pytest.mark.parametrize("depth", [500, 950, 970, 980, 985, 990, 995, 1480, 1490, 9980, 9990, 100_000])
-def test_nesting_passes_or_is_a_502(client: Service, upstream: Upstream, depth: int) -> None:
+def test_nesting_passes_or_is_a_502(client: Service, upstream: ScriptedBackend, depth: int) -> None:
     nested = b'{"a":' * depth + b"1" + b"}" * depth
 
     reply = client.call(upstream.will(sends(answer(200, nested))))

@@ -8,7 +8,15 @@ import pytest
 
 from tests.calls import error
 from tests.processes import Service
-from tests.upstream import HELLO, Behaviour, Upstream, as_json, hangs_after, sends, sends_and_stays
+from tests.scripted_backend import (
+    HELLO,
+    Behaviour,
+    ScriptedBackend,
+    as_json,
+    hangs_after,
+    sends,
+    sends_and_stays,
+)
 
 TOO_SLOW = error(504, "backend did not answer within 1.5 s")
 BROKEN_OFF = error(502, "backend broke off its answer")
@@ -48,7 +56,7 @@ def resets(data: bytes) -> Behaviour:
 
 @pytest.mark.parametrize("sent", PARTS)
 def test_a_backend_that_hangs_is_a_504_and_not_asked_again(
-    client: Service, upstream: Upstream, sent: bytes
+    client: Service, upstream: ScriptedBackend, sent: bytes
 ) -> None:
     target = upstream.will(hangs_after(sent))
 
@@ -60,7 +68,9 @@ def test_a_backend_that_hangs_is_a_504_and_not_asked_again(
 
 
 @pytest.mark.parametrize("data", [HELLO, CHUNKED + b'1\r\n{\r\n1\r\n"\r\n' * 20], ids=["headers", "chunks"])
-def test_a_backend_that_trickles_is_a_504_in_time(client: Service, upstream: Upstream, data: bytes) -> None:
+def test_a_backend_that_trickles_is_a_504_in_time(
+    client: Service, upstream: ScriptedBackend, data: bytes
+) -> None:
     target = upstream.will(trickles(data))
 
     reply = client.call(target)
@@ -73,7 +83,7 @@ def test_a_backend_that_trickles_is_a_504_in_time(client: Service, upstream: Ups
 @pytest.mark.parametrize("break_off", [sends, resets], ids=["closes", "resets"])
 @pytest.mark.parametrize("sent", PARTS)
 def test_a_backend_that_always_breaks_off_is_a_502(
-    client: Service, upstream: Upstream, sent: bytes, break_off: Callable[[bytes], Behaviour]
+    client: Service, upstream: ScriptedBackend, sent: bytes, break_off: Callable[[bytes], Behaviour]
 ) -> None:
     target = upstream.will(break_off(sent))
 
@@ -87,7 +97,7 @@ def test_a_backend_that_always_breaks_off_is_a_502(
 @pytest.mark.parametrize("break_off", [sends, resets], ids=["closes", "resets"])
 @pytest.mark.parametrize("sent", PARTS)
 def test_an_answer_broken_off_once_is_asked_for_again(
-    client: Service, upstream: Upstream, sent: bytes, break_off: Callable[[bytes], Behaviour]
+    client: Service, upstream: ScriptedBackend, sent: bytes, break_off: Callable[[bytes], Behaviour]
 ) -> None:
     target = upstream.will(break_off(sent), sends(HELLO))
 
@@ -106,7 +116,7 @@ def test_an_answer_broken_off_once_is_asked_for_again(
         pytest.param(CHUNKED + b"hello\r\n", id="no chunk"),
     ],
 )
-def test_what_is_no_http_is_a_502(client: Service, upstream: Upstream, sent: bytes) -> None:
+def test_what_is_no_http_is_a_502(client: Service, upstream: ScriptedBackend, sent: bytes) -> None:
     target = upstream.will(sends(sent))
 
     status, content = client.call(target).answer
@@ -115,7 +125,7 @@ def test_what_is_no_http_is_a_502(client: Service, upstream: Upstream, sent: byt
     assert len(upstream.seen(target)) <= 3
 
 
-def test_calls_share_a_connection(client: Service, upstream: Upstream) -> None:
+def test_calls_share_a_connection(client: Service, upstream: ScriptedBackend) -> None:
     target = upstream.will(sends_and_stays(HELLO))
 
     answers = [client.call(target).answer for _ in range(5)]
@@ -129,7 +139,9 @@ def closes_as_stale(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_a_connection_that_turns_out_to_be_closed_is_replaced(client: Service, upstream: Upstream) -> None:
+def test_a_connection_that_turns_out_to_be_closed_is_replaced(
+    client: Service, upstream: ScriptedBackend
+) -> None:
     client.call(upstream.will(sends_and_stays(HELLO)))
     target = upstream.will(closes_as_stale, sends(HELLO))
 
@@ -138,7 +150,9 @@ def test_a_connection_that_turns_out_to_be_closed_is_replaced(client: Service, u
     assert old is not new
 
 
-def test_a_connection_that_was_closed_while_idle_is_not_used(client: Service, upstream: Upstream) -> None:
+def test_a_connection_that_was_closed_while_idle_is_not_used(
+    client: Service, upstream: ScriptedBackend
+) -> None:
     def closes_after_answering(connection: socket.socket) -> None:
         connection.sendall(HELLO)  # without `Connection: close`
 
@@ -149,7 +163,7 @@ def test_a_connection_that_was_closed_while_idle_is_not_used(client: Service, up
     assert len(upstream.seen(target)) == 1
 
 
-def test_a_rest_nobody_read_does_not_answer_the_next_call(client: Service, upstream: Upstream) -> None:
+def test_a_rest_nobody_read_does_not_answer_the_next_call(client: Service, upstream: ScriptedBackend) -> None:
     extra = as_json(200, {"message": "another caller's"})
     client.call(upstream.will(sends_and_stays(HELLO + extra)))
 

@@ -5,11 +5,11 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from common.settings import LONGEST_QUERY
+from common.contract import MAX_QUERY_BYTES
 from tests.calls import connect, error
 from tests.conftest import Start
 from tests.processes import Service, free_port
-from tests.upstream import HELLO, Upstream, sends, sends_and_stays
+from tests.scripted_backend import HELLO, ScriptedBackend, sends, sends_and_stays
 
 HEADERS = {
     b"Accept: application/json",
@@ -31,7 +31,7 @@ HEADERS = {
     ],
 )
 def test_no_header_of_the_caller_reaches_the_backend(
-    client: Service, upstream: Upstream, headers: list[str]
+    client: Service, upstream: ScriptedBackend, headers: list[str]
 ) -> None:
     target = upstream.will(sends(HELLO))
 
@@ -44,7 +44,9 @@ def test_no_header_of_the_caller_reaches_the_backend(
     assert len(lines) == 4
 
 
-def test_a_body_of_the_caller_is_no_request_to_the_backend(client: Service, upstream: Upstream) -> None:
+def test_a_body_of_the_caller_is_no_request_to_the_backend(
+    client: Service, upstream: ScriptedBackend
+) -> None:
     smuggled = upstream.will(sends(HELLO))
     target = upstream.will(sends_and_stays(HELLO))
     body = f"GET {smuggled} HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -72,7 +74,7 @@ def test_a_body_of_the_caller_is_no_request_to_the_backend(client: Service, upst
     ],
 )
 def test_a_query_reaches_the_backend_as_the_same_bytes(
-    client: Service, upstream: Upstream, sent: bytes, seen: bytes
+    client: Service, upstream: ScriptedBackend, sent: bytes, seen: bytes
 ) -> None:
     target = upstream.will(sends(HELLO))
 
@@ -83,9 +85,9 @@ def test_a_query_reaches_the_backend_as_the_same_bytes(
     assert unquote_to_bytes(seen) == unquote_to_bytes(sent), "the table itself must be right"
 
 
-def test_the_longest_query_arrives(client: Service, upstream: Upstream) -> None:
+def test_the_longest_query_arrives(client: Service, upstream: ScriptedBackend) -> None:
     target = upstream.will(sends(HELLO))
-    query = (target + "&").ljust(LONGEST_QUERY + 2, "x")
+    query = (target + "&").ljust(MAX_QUERY_BYTES + 2, "x")
 
     assert client.call(query).status == 200
     assert upstream.seen(target)[0].startswith(f"GET {query} HTTP".encode())
@@ -94,11 +96,11 @@ def test_the_longest_query_arrives(client: Service, upstream: Upstream) -> None:
 @pytest.mark.parametrize(("query", "size"), [("x" * 60_001, 60_001), ('"' * 20_001, 60_003)])
 def test_a_longer_query_is_a_414(client: Service, query: str, size: int) -> None:
     assert client.call(f"/?{query}").answer == error(
-        414, f"query of {size} bytes once encoded; allowed: {LONGEST_QUERY}"
+        414, f"query of {size} bytes once encoded; allowed: {MAX_QUERY_BYTES}"
     )
 
 
-def test_only_the_root_is_passed_on(client: Service, upstream: Upstream) -> None:
+def test_only_the_root_is_passed_on(client: Service, upstream: ScriptedBackend) -> None:
     target = upstream.will(sends(HELLO))
 
     assert client.call(f"/admin{target[1:]}").status == 404
@@ -106,7 +108,7 @@ def test_only_the_root_is_passed_on(client: Service, upstream: Upstream) -> None
     assert upstream.seen(target) == []
 
 
-def test_an_absolute_target_does_not_choose_the_backend(client: Service, upstream: Upstream) -> None:
+def test_an_absolute_target_does_not_choose_the_backend(client: Service, upstream: ScriptedBackend) -> None:
     target = upstream.will(sends(HELLO))
 
     reply = client.call(f"http://evil.example{target}")
@@ -115,7 +117,7 @@ def test_an_absolute_target_does_not_choose_the_backend(client: Service, upstrea
     assert f"Host: 127.0.0.1:{upstream.port}".encode() in upstream.seen(target)[0]
 
 
-def test_pipelined_calls_are_answered_in_order(client: Service, upstream: Upstream) -> None:
+def test_pipelined_calls_are_answered_in_order(client: Service, upstream: ScriptedBackend) -> None:
     targets = [upstream.will(sends(HELLO)) for _ in range(3)]
     sent = b"".join(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for target in targets)
 
@@ -125,7 +127,7 @@ def test_pipelined_calls_are_answered_in_order(client: Service, upstream: Upstre
     assert re.findall(rb"HTTP/1.1 (\d+)", data) == [b"200", b"200", b"200", b"404"]
 
 
-def test_the_proxies_of_the_environment_are_ignored(start: Start, upstream: Upstream) -> None:
+def test_the_proxies_of_the_environment_are_ignored(start: Start, upstream: ScriptedBackend) -> None:
     dead = f"http://127.0.0.1:{free_port()}"
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), dead)
     client = start("client", URL=f"127.0.0.1:{upstream.port}", **proxies)
@@ -133,7 +135,7 @@ def test_the_proxies_of_the_environment_are_ignored(start: Start, upstream: Upst
     assert client.call(upstream.will(sends(HELLO))).status == 200
 
 
-def test_a_base_path_comes_before_the_query(start: Start, upstream: Upstream) -> None:
+def test_a_base_path_comes_before_the_query(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"http://localhost:{upstream.port}/api/v1/")
     target = upstream.will(sends(HELLO))
 
@@ -141,7 +143,7 @@ def test_a_base_path_comes_before_the_query(start: Start, upstream: Upstream) ->
     assert upstream.seen(target)[0].startswith(f"GET /api/v1{target} HTTP/1.1\r\nHost: localhost:".encode())
 
 
-def test_a_call_without_a_query_has_none(client: Service, upstream: Upstream) -> None:
+def test_a_call_without_a_query_has_none(client: Service, upstream: ScriptedBackend) -> None:
     upstream.behaviours[b""] = (sends(HELLO),)
 
     assert [client.call("/").status, client.call("/?").status] == [200, 200]

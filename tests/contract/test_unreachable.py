@@ -11,7 +11,7 @@ import pytest
 from tests.calls import PATIENCE, Reply, connect, error, eventually
 from tests.conftest import Start
 from tests.processes import Service, free_port, running
-from tests.upstream import HELLO, Upstream, read_head
+from tests.scripted_backend import HELLO, ScriptedBackend, read_head
 
 URLS = {
     "refused": "127.0.0.1:{free}",
@@ -23,7 +23,7 @@ URLS = {
 
 
 @pytest.fixture(scope="module")
-def clients(upstream: Upstream) -> Iterator[dict[str, Service]]:
+def clients(upstream: ScriptedBackend) -> Iterator[dict[str, Service]]:
     with ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=100))

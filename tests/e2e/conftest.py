@@ -3,9 +3,9 @@
 import pytest
 from kubernetes.config import ConfigException
 
-from tests.e2e import figures
+from tests.e2e import measurements
+from tests.e2e.caller_pod import make_namespace
 from tests.e2e.cluster import CONTEXT, Cluster
-from tests.e2e.load import make_namespace
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def healthy(cluster: Cluster) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was measured."""
-    if figures.loads or figures.notes:
+    if measurements.loads or measurements.notes:
         terminalreporter.section("figures")
-        for line in [*(figures.table() if figures.loads else []), "", *figures.notes]:
+        for line in [*(measurements.table() if measurements.loads else []), "", *measurements.notes]:
             terminalreporter.write_line(line)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from tests.e2e import figures
+from tests.e2e import measurements
+from tests.e2e.caller_pod import load
 from tests.e2e.cluster import SERVICES, Cluster, kubectl, run, until
-from tests.e2e.load import load
 
 pytestmark = pytest.mark.full
 
@@ -47,6 +47,6 @@ def test_pods_follow_the_load_without_a_failed_request(cluster: Cluster) -> None
     with load(cluster, "autoscaling down", 0, connections=2, rate=5) as calm:
         until(lambda: all(replicas(cluster, app) == 2 for app in SERVICES), "back: two Pods each", 400)
         cluster.settle()
-    figures.loads.extend([busy, calm])
-    figures.notes.append(f"autoscaling: 2 Pods each, up to {most}, and 2 again")
+    measurements.loads.extend([busy, calm])
+    measurements.notes.append(f"autoscaling: 2 Pods each, up to {most}, and 2 again")
     assert busy.failures() | calm.failures() == {}, busy.log + calm.log

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import figures
+from tests.e2e import measurements
 from tests.e2e.cluster import SERVICES, Cluster, port_forward
-from tests.e2e.developing import developing, edit, message
+from tests.e2e.dev_session import developing, edit, message
 
 # The promise, in seconds; the script that measures also runs on the cluster's machine.
 LIVE_WITHIN = 3.0
@@ -33,7 +33,7 @@ def test_an_edit_is_live_without_an_image_build_or_a_new_container(
     with port_forward("service/client", 8082) as url:
         assert message(url) != text
         took = edit(project, edited, text, url)
-        figures.notes.append(f"an edit of the {edited} was live after {took:.2f} s")
+        measurements.notes.append(f"an edit of the {edited} was live after {took:.2f} s")
     assert took < LIVE_WITHIN
     assert container_ids(cluster) == containers
 

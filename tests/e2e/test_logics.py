@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import figures
-from tests.e2e.asking import ask, asking
+from tests.e2e import measurements
+from tests.e2e.caller_pod import load
 from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, kubectl, port_forward, run, until
-from tests.e2e.load import load
+from tests.e2e.polling import ask, asking
 
 ENOUGH = 5_000
 
@@ -73,7 +73,7 @@ def test_the_logic_changes_from_hello_to_database_and_back_and_no_request_fails(
         with port_forward("service/client", 8082) as url:
             answer = ask(f"{url}/?latitude__gt=60&sort=-latitude&limit=1")
         apply(cluster, overlays["base"])
-    figures.loads.append(callers)
+    measurements.loads.append(callers)
     assert (answer.status, len(answer.content["rows"])) == (200, 1), answer
     assert callers.failures() == {}, callers.log
     assert client_pods(cluster) == before
@@ -92,7 +92,7 @@ def test_a_killed_database_gives_503s_until_it_is_back(cluster: Cluster, overlay
         restarts = [s.restart_count for pod in cluster.pods("backend") for s in pod.status.container_statuses]
     refused = [answer for answer in answers if answer.status != 200]
     slowest = max(answer.took for answer in refused)
-    figures.notes.append(
+    measurements.notes.append(
         f"PostgreSQL killed: {len(refused)} answers of 503, the slowest after {slowest:.2f} s; "
         f"back after {back:.2f} s"
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.caller_pod import CALLER_NAMESPACE, create_pod, phase
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, until
-from tests.e2e.load import CALLER_NAMESPACE, create_pod, phase
 
 # Tries to connect to each "host:port" of its arguments and prints which it reached.
 PROBE = """

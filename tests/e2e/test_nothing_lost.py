@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import figures
+from tests.e2e import measurements
+from tests.e2e.caller_pod import KINDS, load
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, run, until
-from tests.e2e.load import KINDS, load
 
 ENOUGH = 10_000
 
@@ -19,7 +19,7 @@ def nothing_lost(cluster: Cluster, case: str, enough: int = ENOUGH) -> Iterator[
     with load(cluster, case, enough) as callers:
         yield
         cluster.settle()
-    figures.loads.append(callers)
+    measurements.loads.append(callers)
     assert callers.failures() == {}, callers.log
     for kind in KINDS:
         assert callers.figures[kind]["requests"] >= enough
@@ -114,9 +114,9 @@ def test_a_killed_backend_container_is_hidden_by_the_client(cluster: Cluster) ->
 def test_a_killed_client_container_loses_only_what_was_in_flight_on_it(cluster: Cluster) -> None:
     with load(cluster, "SIGKILL a client container", ENOUGH) as callers:
         kill_container(cluster, "client")
-    figures.loads.append(callers)
+    measurements.loads.append(callers)
     lost = callers.failures()
-    figures.notes.append(f"SIGKILL a client container: lost {lost}")
+    measurements.notes.append(f"SIGKILL a client container: lost {lost}")
     # Connections break; an answer is never wrong. What was in flight is about half of the callers'.
     assert not [what for what in lost if "status" in what or "body" in what], callers.log
     assert sum(lost.values()) < 100, callers.log

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.e2e import figures
-from tests.e2e.asking import ask, asking
+from tests.e2e import measurements
 from tests.e2e.cluster import Cluster, port_forward, until
+from tests.e2e.polling import ask, asking
 
 # A busy machine may add this much to a deadline (seconds).
 MARGIN = 0.5
@@ -33,7 +33,7 @@ def test_without_a_backend_every_answer_is_a_502_within_3_s_until_it_is_back(clu
         for answer in refused
     )
     slowest = max(answer.took for answer in refused)
-    figures.notes.append(
+    measurements.notes.append(
         f"outage: {len(refused)} answers of 502, the slowest after {slowest:.2f} s; back after {back:.2f} s"
     )
     assert slowest < 3 + MARGIN
@@ -63,7 +63,7 @@ def test_a_hanging_backend_pod_holds_up_no_other_call(cluster: Cluster) -> None:
     slow = [answer for answer in answers if answer.status == 504]
     fast = [answer for answer in answers if answer.status == 200]
     assert len(slow) + len(fast) == len(answers), {answer.status for answer in answers}
-    figures.notes.append(
+    measurements.notes.append(
         f"hang: {len(fast)} answers of 200, the slowest after {max(a.took for a in fast):.2f} s; "
         f"{len(slow)} of 504, after {min(a.took for a in slow):.2f} to {max(a.took for a in slow):.2f} s"
     )

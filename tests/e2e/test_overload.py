@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e import figures
-from tests.e2e.asking import Answer, ask
+from tests.e2e import measurements
+from tests.e2e.caller_pod import create_pod, load
 from tests.e2e.cluster import NAMESPACE, Cluster, port_forward, until
-from tests.e2e.load import create_pod, load
+from tests.e2e.polling import Answer, ask
 
 # A backend that takes a second, so that the client's limit decides what it can serve.
 SLOW_BACKEND = """
@@ -62,7 +62,7 @@ def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once
         after = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
         memory = max(most_memory(cluster, name) for name in after)
     answered = callers.figures["new connections"]
-    figures.notes.append(
+    measurements.notes.append(
         f"overload: {answered}, normal service after {normal:.1f} s, at most {memory / 2**20:.0f} MiB"
     )
     refused = answered["failures"].pop("status 503 with retry-after")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ForbiddenException
 
-from tests.e2e.asking import ask
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, until
+from tests.e2e.polling import ask
 
 HELLO = {"status_code": 200, "message": "hello world"}
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.e2e import figures
+from tests.e2e import measurements
+from tests.e2e.caller_pod import load
 from tests.e2e.cluster import Cluster, until
-from tests.e2e.load import load
 
 
 @pytest.mark.full
@@ -18,10 +18,10 @@ def test_each_of_four_backend_pods_has_its_share_half_a_minute_after_there_were_
         until(lambda: time.monotonic() > four + 30 + 60, "measured for a minute", 100)
         seen = cluster.requests_seen("backend", since=60)
         cluster.scale("backend", 2)
-    figures.loads.append(callers)
+    measurements.loads.append(callers)
     total = sum(seen.values())
     shares = sorted(round(100 * count / total) for count in seen.values())
-    figures.notes.append(f"spread: {shares} % of {total} requests")
+    measurements.notes.append(f"spread: {shares} % of {total} requests")
     assert callers.failures() == {}, callers.log
     assert len(shares) == 4
     assert min(shares) >= 15

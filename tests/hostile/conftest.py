@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes import Service, running
-from tests.upstream import HELLO, Upstream, sends_and_stays, serving
+from tests.scripted_backend import HELLO, ScriptedBackend, sends_and_stays, serving
 
 QUICK = 1.0  # seconds
 
 
 @pytest.fixture(scope="package")
-def upstream() -> Iterator[Upstream]:
+def upstream() -> Iterator[ScriptedBackend]:
     """Answers everything, and remembers it."""
     with serving() as it:
         it.behaviours = defaultdict(lambda: (sends_and_stays(HELLO),))
@@ -26,7 +26,7 @@ def backend() -> Iterator[Service]:
 
 
 @pytest.fixture(scope="package")
-def client(upstream: Upstream) -> Iterator[Service]:
+def client(upstream: ScriptedBackend) -> Iterator[Service]:
     with running("client", URL=f"127.0.0.1:{upstream.port}") as it:
         yield it
 
@@ -40,7 +40,7 @@ def service(request: pytest.FixtureRequest) -> Service:
 
 
 @pytest.fixture(autouse=True)
-def unharmed(service: Service, upstream: Upstream) -> Iterator[None]:
+def unharmed(service: Service, upstream: ScriptedBackend) -> Iterator[None]:
     """The worker lives and serves, nothing unexpected was raised, the backend saw calls like any other."""
     workers, logged = service.workers(), len(service.log)
     upstream.requests.clear()

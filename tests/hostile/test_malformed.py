@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.settings import LONGEST_QUERY
+from common.contract import MAX_QUERY_BYTES
 from tests.hostile.answers import statuses
 from tests.processes import Service
 
@@ -36,9 +36,9 @@ NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # a 404 where it is taken fo
         (b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1", 400),
         (b"GET /\xff HTTP/1.1", 400),
         (b"GET / /x HTTP/1.1", 400),
-        (b"GET /" + b"x" * 2 * LONGEST_QUERY + b" HTTP/1.1", 414),
+        (b"GET /" + b"x" * 2 * MAX_QUERY_BYTES + b" HTTP/1.1", 414),
         (b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1", 414),
-        (b"GET /" + b"x" * LONGEST_QUERY + b" HTTP/1.1", 404),
+        (b"GET /" + b"x" * MAX_QUERY_BYTES + b" HTTP/1.1", 404),
         (b"BREW / HTTP/1.1", 405),
         (b"TRACE / HTTP/1.1", 405),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from tests.hostile.answers import statuses
 from tests.processes import Service
-from tests.upstream import Upstream
+from tests.scripted_backend import ScriptedBackend
 
 
 def get(service: Service, target: bytes, method: bytes = b"GET") -> list[int]:
@@ -29,7 +29,7 @@ def test_a_control_character_in_a_query_is_a_400(service: Service, control: byte
     ],
 )
 def test_an_encoded_control_character_stays_encoded(
-    service: Service, upstream: Upstream, query: bytes
+    service: Service, upstream: ScriptedBackend, query: bytes
 ) -> None:
     assert get(service, b"/?" + query) == [200]
     assert b"X-Evil" not in b"".join(

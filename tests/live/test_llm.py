@@ -13,7 +13,7 @@ import pytest
 from tests.calls import PATIENCE, error
 from tests.conftest import Start
 from tests.processes import ROOT, Service, running
-from tests.upstream import Behaviour, Upstream, answer, as_json, serving
+from tests.scripted_backend import Behaviour, ScriptedBackend, answer, as_json, serving
 
 KEY = "sk-hunter2"
 
@@ -27,7 +27,7 @@ def completion(text: object, **more: object) -> bytes:
 class Endpoint:
     """An endpoint that does one thing, and remembers what it was asked."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: ScriptedBackend) -> None:
         self.upstream = upstream
         self.asked: list[dict[str, object]] = []
 

@@ -10,7 +10,7 @@ import pytest
 from tests.calls import connect, error, receive, request
 from tests.conftest import Start
 from tests.processes import Service
-from tests.upstream import HELLO, Upstream, sends, waits_for
+from tests.scripted_backend import HELLO, ScriptedBackend, sends, waits_for
 
 Held = Callable[[Service, int], list[socket.socket]]
 
@@ -22,7 +22,7 @@ def speak() -> threading.Event:
 
 
 @pytest.fixture
-def held(upstream: Upstream, speak: threading.Event) -> Iterator[Held]:
+def held(upstream: ScriptedBackend, speak: threading.Event) -> Iterator[Held]:
     """Calls that reached the backend and wait for it."""
     with ExitStack() as stack:
 
@@ -37,7 +37,7 @@ def held(upstream: Upstream, speak: threading.Event) -> Iterator[Held]:
 
 
 def test_200_waiting_calls_leave_the_rest_fast(
-    start: Start, upstream: Upstream, held: Held, speak: threading.Event
+    start: Start, upstream: ScriptedBackend, held: Held, speak: threading.Event
 ) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}")
     callers = held(client, 200)
@@ -52,7 +52,7 @@ def test_200_waiting_calls_leave_the_rest_fast(
 
 
 def test_a_call_above_the_limit_in_flight_is_a_503_at_once(
-    start: Start, upstream: Upstream, held: Held, speak: threading.Event
+    start: Start, upstream: ScriptedBackend, held: Held, speak: threading.Event
 ) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}", MAX_IN_FLIGHT="2")
     callers = held(client, 2)

@@ -71,7 +71,7 @@ def test_a_broken_edit_is_a_500_until_it_is_mended(
 
 
 def test_a_broken_edit_of_the_worker_leaves_the_one_that_works(code: Path, edited: Service) -> None:
-    file = code / "common" / "worker.py"
+    file = code / "common" / "serving" / "worker.py"
     sound = file.read_text()
 
     file.write_text("def oops(")

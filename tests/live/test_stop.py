@@ -7,7 +7,7 @@ import threading
 from tests.calls import connect, eventually, receive, request
 from tests.conftest import Start
 from tests.processes import Service
-from tests.upstream import Upstream, hangs_after, waits_for
+from tests.scripted_backend import ScriptedBackend, hangs_after, waits_for
 
 MARGIN = 2.0  # for busy cores (seconds)
 
@@ -20,7 +20,7 @@ def refuses(service: Service) -> bool:
     return False
 
 
-def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: Upstream) -> None:
+def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}")
     said = threading.Event()
     target = upstream.will(waits_for(said))
@@ -37,7 +37,7 @@ def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: Upstre
     assert client.ends(within=2 + MARGIN) == 0
 
 
-def test_each_worker_finishes_what_it_has(start: Start, upstream: Upstream) -> None:
+def test_each_worker_finishes_what_it_has(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}", WORKERS="2")
     assert len(client.workers()) == 2
     said = threading.Event()
@@ -67,7 +67,7 @@ def test_idle_connections_do_not_delay_a_stop(start: Start) -> None:
     assert "ERROR" not in backend.log
 
 
-def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: Upstream) -> None:
+def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}")
     target = upstream.will(hangs_after(b""))
 

@@ -17,7 +17,7 @@ from backend.settings import LOGICS, DatabaseSettings
 from backend.settings import Settings as BackendSettings
 from client.settings import Settings as ClientSettings
 from common.drain import FLAG
-from common.server import graceful_timeout
+from common.serving.server import graceful_timeout
 from common.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_environment_variable_is_a_setting_with_an_allowed_value(deploymen
         env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
         for each in container(deployment).get("envFrom", []):
             env |= SECRETS.get(each["secretRef"]["name"], {})
-        assert env.keys() <= names(SETTINGS[name].load(env))
+        assert env.keys() <= names(SETTINGS[name].from_environ(env))
 
 
 @pytest.mark.parametrize("overlay", LOGIC_OVERLAYS)
@@ -82,7 +82,7 @@ def test_the_database_that_comes_along_is_the_one_that_the_backend_uses() -> Non
         for key, value in rendered("postgres", "Secret")["database"]["data"].items()
     }
     env = {"LOGIC": "database", "DATABASE_URL": secret["DATABASE_URL"]}
-    url = urlsplit(DatabaseSettings.load(env).database_url)
+    url = urlsplit(DatabaseSettings.from_environ(env).database_url)
 
     postgres = container(rendered("postgres", "StatefulSet")["postgres"])
     set_up = {each["name"]: each.get("value") for each in postgres["env"]}
@@ -93,7 +93,7 @@ def test_the_database_that_comes_along_is_the_one_that_the_backend_uses() -> Non
 
 def test_the_container_and_service_ports_are_the_ones_the_service_listens_on() -> None:
     for name, deployment in rendered("base", "Deployment").items():
-        port = SETTINGS[name].load({}).port
+        port = SETTINGS[name].from_environ({}).port
         [service] = rendered("base", "Service")[name]["spec"]["ports"]
         assert container(deployment)["ports"] == [{"name": "http", "containerPort": port}]
         assert service == {"name": "http", "port": port, "targetPort": "http"}
@@ -104,21 +104,21 @@ def test_a_stopping_pod_has_time_to_drain_and_to_answer() -> None:
         command = container(deployment)["lifecycle"]["preStop"]["exec"]["command"][-1]
         flag, pause = re.fullmatch(r"touch (\S+) && sleep (\d+)", command).groups()  # type: ignore[union-attr]
         env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
-        cut_off = int(pause) + graceful_timeout(SETTINGS[name].load(env))
+        cut_off = int(pause) + graceful_timeout(SETTINGS[name].from_environ(env))
         assert flag == "/tmp/" + FLAG.name
         assert cut_off + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
 
 def test_compose_waits_for_answers_longer_than_gunicorn_does() -> None:
     for name, service in compose().items():
-        settings = SETTINGS[name].load(service.get("environment", {}))
+        settings = SETTINGS[name].from_environ(service.get("environment", {}))
         assert graceful_timeout(settings) < int(service["stop_grace_period"].removesuffix("s"))
 
 
 def test_composes_environment_variables_are_settings_with_allowed_values() -> None:
     for name, service in compose().items():
         env = service.get("environment", {})
-        assert env.keys() <= names(SETTINGS[name].load(env))
+        assert env.keys() <= names(SETTINGS[name].from_environ(env))
 
 
 def compose() -> dict[str, Any]:

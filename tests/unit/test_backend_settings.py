@@ -9,21 +9,21 @@ LLM = {"LOGIC": "llm", "LLM_BASE_URL": "https://models.example/v1/", "LLM_MODEL"
 
 
 def test_hello_is_the_logic_unless_told_otherwise() -> None:
-    assert Settings.load({}).logic == "hello"
+    assert Settings.from_environ({}).logic == "hello"
 
 
 def test_a_logic_brings_its_own_settings() -> None:
-    assert isinstance(Settings.load({"LOGIC": "database"}), DatabaseSettings)
-    assert isinstance(Settings.load(LLM), LlmSettings)
+    assert isinstance(Settings.from_environ({"LOGIC": "database"}), DatabaseSettings)
+    assert isinstance(Settings.from_environ(LLM), LlmSettings)
 
 
 def test_settings_of_another_logic_do_not_matter() -> None:
-    assert type(Settings.load({"DATABASE_URL": "nonsense", "LLM_MODEL": ""})) is Settings
+    assert type(Settings.from_environ({"DATABASE_URL": "nonsense", "LLM_MODEL": ""})) is Settings
 
 
 def test_required_settings_that_are_missing_are_named_together_with_bad_ones() -> None:
     with pytest.raises(SettingsError) as refused:
-        Settings.load({"LOGIC": "llm", "PORT": "x", "LLM_API_KEY": "sk secret"})
+        Settings.from_environ({"LOGIC": "llm", "PORT": "x", "LLM_API_KEY": "sk secret"})
 
     assert str(refused.value).splitlines() == [
         "PORT='x' is not allowed: expected a whole number from 1 to 65535",
@@ -50,7 +50,7 @@ def test_required_settings_that_are_missing_are_named_together_with_bad_ones() -
 )
 def test_a_database_that_is_no_postgresql_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"is not allowed: expected postgresql\+psycopg://") as refused:
-        Settings.load({"LOGIC": "database", "DATABASE_URL": url})
+        Settings.from_environ({"LOGIC": "database", "DATABASE_URL": url})
 
     assert "hunter2" not in str(refused.value)
 
@@ -60,7 +60,7 @@ def test_a_database_that_is_no_postgresql_is_refused_without_showing_its_passwor
 )
 def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"LLM_BASE_URL=.* is not allowed: expected http://") as refused:
-        Settings.load(LLM | {"LLM_BASE_URL": url})
+        Settings.from_environ(LLM | {"LLM_BASE_URL": url})
 
     assert "hunter2" not in str(refused.value)
 
@@ -68,8 +68,8 @@ def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
 def test_the_start_up_line_shows_no_secret() -> None:
     url = "postgresql+psycopg://me:hunter2@db/zones?sslpassword=hunter3"
 
-    database = str(Settings.load({"LOGIC": "database", "DATABASE_URL": url}))
-    llm = str(Settings.load(LLM | {"LLM_API_KEY": "sk-hunter4"}))
+    database = str(Settings.from_environ({"LOGIC": "database", "DATABASE_URL": url}))
+    llm = str(Settings.from_environ(LLM | {"LLM_API_KEY": "sk-hunter4"}))
 
     assert "DATABASE_URL=postgresql+psycopg://***@db/zones?***" in database
     assert "LLM_API_KEY=***" in llm

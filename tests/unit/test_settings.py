@@ -8,12 +8,13 @@ import pytest
 
 from backend.settings import Settings as BackendSettings
 from client.settings import Settings as ClientSettings
-from common.server import graceful_timeout, options
-from common.settings import REACH_LIMIT, SettingsError, flag, host, masked, number
+from common.contract import MAX_CONNECT_SECONDS
+from common.serving.server import graceful_timeout, options
+from common.settings import SettingsError, flag, host, masked, number
 
 
 def test_nothing_set_gives_the_defaults() -> None:
-    backend, client = BackendSettings.load({}), ClientSettings.load({})
+    backend, client = BackendSettings.from_environ({}), ClientSettings.from_environ({})
 
     assert (backend.host, backend.port, client.port) == ("0.0.0.0", 8080, 8082)
     assert client.url == "http://localhost:8080"
@@ -21,7 +22,7 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_what_is_set_counts_and_what_is_none_of_ours_does_not() -> None:
-    settings = ClientSettings.load(
+    settings = ClientSettings.from_environ(
         {"PORT": "1", "WORKERS": "3", "ANSWER_TIMEOUT": "1.5", "ACCESS_LOG": "false", "port": "x", "PATH": ""}
     )
 
@@ -80,7 +81,7 @@ def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> Non
     bad = {"URL": "http://me:hunter2@b\n", "PORT": "0", "WORKERS": "many", "MAX_ANSWER_BYTES": "-1"}
 
     with pytest.raises(SettingsError) as caught:
-        ClientSettings.load(bad | {"HOST": "127.0.0.1"})
+        ClientSettings.from_environ(bad | {"HOST": "127.0.0.1"})
 
     lines = str(caught.value).split("\n")
     assert sorted(line.split("=")[0] for line in lines) == sorted(bad)
@@ -106,13 +107,13 @@ def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_secret_is_never_shown(text: str, shown: str) -> None:
     assert masked(text) == shown
     with pytest.raises(SettingsError) as caught:
-        ClientSettings.load({"URL": text})
+        ClientSettings.from_environ({"URL": text})
     assert str(caught.value).startswith(f"URL={shown!r} is not allowed: expected ")
     assert "hunt" not in str(caught.value)
 
 
 def test_the_start_up_line_has_every_setting() -> None:
-    line = str(ClientSettings.load({"WORKERS": "1", "URL": "backend"}))
+    line = str(ClientSettings.from_environ({"WORKERS": "1", "URL": "backend"}))
 
     assert line == (
         "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 ACCESS_LOG=True "
@@ -122,7 +123,7 @@ def test_the_start_up_line_has_every_setting() -> None:
 
 @pytest.mark.parametrize("seconds", ["1", "1.5", "30", "3600"])
 def test_a_stop_waits_longer_than_the_slowest_answer(seconds: str) -> None:
-    settings = ClientSettings.load({"ANSWER_TIMEOUT": seconds})
+    settings = ClientSettings.from_environ({"ANSWER_TIMEOUT": seconds})
 
-    assert graceful_timeout(settings) > REACH_LIMIT + settings.answer_timeout + 1
+    assert graceful_timeout(settings) > MAX_CONNECT_SECONDS + settings.answer_timeout + 1
     assert options(settings)["graceful_timeout"] == graceful_timeout(settings)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import RequestURITooLarge
 
 from client.upstream import BadAnswer, encoded, json_object
-from common.settings import LONGEST_QUERY
+from common.contract import MAX_QUERY_BYTES
 
 NOT_JSON = "backend's answer is not JSON"
 
@@ -45,7 +45,7 @@ def test_a_query_is_encoded_where_it_must_be(query: bytes, text: str) -> None:
 
 
 def test_a_query_is_too_long_once_it_is_encoded() -> None:
-    assert len(encoded(b'"' * 20_000)) == LONGEST_QUERY
+    assert len(encoded(b'"' * 20_000)) == MAX_QUERY_BYTES
     with pytest.raises(RequestURITooLarge):
         encoded(b'"' * 20_001)
 

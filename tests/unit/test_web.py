@@ -16,7 +16,7 @@ from common.web import json_app
 
 @pytest.fixture
 def caller() -> FlaskClient:
-    return create_app(Settings.load({})).test_client()
+    return create_app(Settings.from_environ({})).test_client()
 
 
 def answer(response: TestResponse) -> tuple[int, Any]:

@@ -1,6 +1,6 @@
 """What the tests measured, printed as a table at the end of the run."""
 
-from tests.e2e.load import KINDS, Load
+from tests.e2e.caller_pod import KINDS, Load
 
 notes: list[str] = []
 loads: list[Load] = []

@@ -1,4 +1,4 @@
-"""A backend that answers each query as a test told it to, be it ever so badly."""
+"""A backend that answers each query as a test scripted it, however badly."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ from tests.calls import PATIENCE, eventually
 Behaviour = Callable[[socket.socket], object]
 
 
-class Upstream(socketserver.ThreadingTCPServer):
+class ScriptedBackend(socketserver.ThreadingTCPServer):
     """Behaviours are told apart by the query, which the client passes on."""
 
     daemon_threads = True
@@ -56,7 +56,7 @@ class Upstream(socketserver.ThreadingTCPServer):
 class Conversation(socketserver.BaseRequestHandler):
     """One connection."""
 
-    server: Upstream
+    server: ScriptedBackend
 
     def handle(self) -> None:
         self.request.settimeout(PATIENCE)
@@ -78,9 +78,9 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def serving() -> Iterator[Upstream]:
-    """An upstream that serves."""
-    with Upstream() as upstream:
+def serving() -> Iterator[ScriptedBackend]:
+    """Serve scripted answers."""
+    with ScriptedBackend() as upstream:
         thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -13,7 +13,7 @@ from kubernetes.client.exceptions import ConflictException
 from tests.e2e.cluster import NAMESPACE, Cluster, until
 
 CALLER_NAMESPACE = "api-network-e2e"
-SCRIPT = (Path(__file__).parent / "caller.py").read_text()
+SCRIPT = (Path(__file__).parent / "lossless_caller.py").read_text()
 # A case is about a minute long; a caller left alone ends on its own (seconds).
 LONGEST = 900
 KINDS = ("keep-alive", "new connections")

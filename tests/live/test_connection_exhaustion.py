@@ -7,7 +7,7 @@ import pytest
 from tests.calls import connect, eventually, request
 from tests.conftest import Start
 from tests.hostile.answers import received
-from tests.upstream import Upstream, as_json, sends_and_stays
+from tests.scripted_backend import ScriptedBackend, as_json, sends_and_stays
 
 
 @pytest.mark.parametrize("half", [b"", b"GET / HT", request("/", "GET", "Content-Length: 9") + b"x"])
@@ -22,7 +22,9 @@ def test_connections_that_are_held_leave_room_for_others(start: Start, half: byt
     assert "Traceback" not in backend.log
 
 
-def test_a_caller_that_does_not_read_its_answers_is_hung_up_on(start: Start, upstream: Upstream) -> None:
+def test_a_caller_that_does_not_read_its_answers_is_hung_up_on(
+    start: Start, upstream: ScriptedBackend
+) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}", ANSWER_TIMEOUT="1")
     target = upstream.will(sends_and_stays(as_json(200, {"text": "x" * 1_000_000})))
 

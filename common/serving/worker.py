@@ -1,7 +1,7 @@
 """gunicorn's gevent worker, made to stop without losing a request.
 
 An idle keep-alive connection is the danger: close it, and a caller that uses it in that instant
-sees a reset (gunicorn issues 1236 and 3397). So goodbyes come in three steps:
+sees a reset (gunicorn issues 1236 and 3397). So a stop has three steps:
 
 1. draining (preStop): every answer says `Connection: close`, and callers move to other Pods;
 2. SIGTERM: no new connections; connections still idle are closed; requests go on;
@@ -27,11 +27,11 @@ from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
 from common.drain import draining
-from common.joined import Joined
-from common.limits import has_body, skip_body
+from common.serving.corked import CorkedSocket
+from common.serving.request_limits import discard_body, has_body, limit_requests
 
 # A connection made after SIGTERM gets this long for its only request (seconds).
-LAST_REQUEST = 1.0
+LAST_REQUEST_TIMEOUT = 1.0
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped
@@ -39,17 +39,18 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  gunicorn's own
         super().__init__(*args, **kwargs)
-        self.idle: dict[socket, None] = {}  # the one that is idle for longest comes first
-        self.under_way: set[Request] = set()
+        self.idle: dict[socket, None] = {}  # in order: the one that is idle for longest comes first
+        self.in_flight: set[Request] = set()
         self.stopping = Event()
 
     def init_process(self) -> None:
-        """Become a worker; from the start heed SIGTERM, which gunicorn would not see for long."""
+        """Heed SIGTERM from the start, which gunicorn would not see until the application is loaded."""
         signal.signal(signal.SIGTERM, self.handle_exit)
+        limit_requests()
         super().init_process()
 
     def run(self) -> None:
-        """Serve until told to stop, then finish what is under way."""
+        """Serve until told to stop, then finish the requests in flight."""
         pool = Pool(self.worker_connections)
         servers = [StreamServer(s, partial(self.handle, s), spawn=pool) for s in self.sockets]
         for server in servers:
@@ -65,7 +66,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         gevent.sleep(0)  # a handler begins by asking its listener's address: let those of new connections
         for server in servers:
             server.close()
-        for req in self.under_way:
+        for req in self.in_flight:
             req.force_close()  # or the answer would promise to keep the connection
         for connection in self.idle:
             end_reads(connection)
@@ -75,17 +76,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         pool.kill()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On SIGTERM."""
+        """Stop; called on SIGTERM."""
         super().handle_exit(sig, frame)
         self.stopping.set()
 
     def timeout_ctx(self) -> gevent.Timeout:
-        """Bounds the wait for a connection's next request, its headers included."""
-        return gevent.Timeout(self.cfg.keepalive if self.alive else LAST_REQUEST, exception=False)
+        """Return the time limit for a connection's next request, its headers included."""
+        return gevent.Timeout(self.cfg.keepalive if self.alive else LAST_REQUEST_TIMEOUT, exception=False)
 
     def handle(self, listener: socket, client: socket, addr: Any) -> None:  # noqa: ANN401  any family
         """Serve a connection."""
-        self.rest(client)
+        self.mark_idle(client)
         try:
             super().handle(listener, client, addr)
         finally:
@@ -96,24 +97,24 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         if draining():
             req.force_close()
         self.idle.pop(sock, None)
-        self.under_way.add(req)
-        joined = Joined(sock, self.cfg.graceful_timeout)
+        self.in_flight.add(req)
+        corked = CorkedSocket(sock, self.cfg.graceful_timeout)
         try:
-            super().handle_request(listener_name, req, joined, addr)
+            super().handle_request(listener_name, req, corked, addr)
         finally:
-            self.under_way.discard(req)
-            joined.flush()  # an answer without a body
-        self.rest(sock)
+            self.in_flight.discard(req)
+            corked.flush()
+        self.mark_idle(sock)
         gevent.sleep(0)  # others have their turn, also where the next request is already there
         if not has_body(req):
             return
         with self.timeout_ctx():
-            if skip_body(req):
+            if discard_body(req):
                 return
         raise StopIteration  # where the next request begins is not known
 
-    def rest(self, connection: socket) -> None:
-        """Note that a connection is idle, or sends slowly; the oldest of too many makes room for others."""
+    def mark_idle(self, connection: socket) -> None:
+        """Note that a connection has no request in flight; the oldest of too many makes room for others."""
         self.idle[connection] = None
         if len(self.idle) > self.worker_connections * 3 // 4:
             oldest = next(iter(self.idle))

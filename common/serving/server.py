@@ -1,4 +1,4 @@
-"""How both services are served: gunicorn, with one set of options that fits a container."""
+"""A service under gunicorn, with one set of options that fits a container."""
 
 import gc
 import json
@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.errors import AppImportError
-from gunicorn.http import message
 
+from common.contract import MAX_CONNECT_SECONDS, error_fields
 from common.drain import FLAG
-from common.settings import LONGEST_QUERY, REACH_LIMIT, ServiceSettings, SettingsError
+from common.serving.request_limits import MAX_REQUEST_LINE_BYTES
+from common.settings import ServiceSettings, SettingsError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-WORKER = "common.worker"
+WORKER_MODULE = "common.serving.worker"
 
 
 def serve(service: str) -> None:
@@ -45,18 +46,18 @@ def serve(service: str) -> None:
         raise SystemExit(f"HOST={settings.host} PORT={settings.port}: cannot listen: {why}") from None
     os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # every log, gunicorn's too, goes to stdout
     FLAG.unlink(missing_ok=True)  # of an earlier process in this container
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # two a request in flight
+    _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))  # two a request in flight
     print(f"{service} starts: {settings}", flush=True)  # noqa: T201  before gunicorn has a logger
     server.run()
 
 
 def options(settings: ServiceSettings) -> dict[str, Any]:
-    """Gunicorn's options for the settings."""
+    """Return gunicorn's options for the settings."""
     return {
         "bind": f"{settings.host}:{settings.port}",
         "workers": settings.workers,
-        "worker_class": f"{WORKER}.Worker",
+        "worker_class": f"{WORKER_MODULE}.Worker",
         # Idle callers and probes hold connections too, so many more than requests in flight.
         "worker_connections": 4 * settings.max_in_flight,
         # Longer than the 60 s for which common load balancers and ingresses keep an idle
@@ -67,16 +68,15 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         "worker_tmp_dir": tempfile.gettempdir(),
         "control_socket_disable": True,  # nobody uses it, and it needs a place to write
         "forwarded_allow_ips": "",  # or callers on localhost could make a 500 with a SCRIPT_NAME
-        # Queries travel in it. Twice as much as allowed, so that a query a bit too long gets JSON.
-        "limit_request_line": 2 * LONGEST_QUERY,
-        "logger_class": "common.access.Log",
+        "limit_request_line": MAX_REQUEST_LINE_BYTES,
+        "logger_class": "common.serving.access_log.AccessLogger",
         "accesslog": "-" if settings.access_log else None,
     }
 
 
 def graceful_timeout(settings: ServiceSettings) -> int:
-    """Seconds from SIGTERM until unfinished requests are cut off: the slowest answer and a margin."""
-    return math.ceil(REACH_LIMIT + settings.answer_timeout) + 2
+    """Return the seconds from SIGTERM until requests are cut off: the slowest answer and a margin."""
+    return math.ceil(MAX_CONNECT_SECONDS + settings.answer_timeout) + 2
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped
@@ -91,13 +91,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
 
     def load_config(self) -> None:
         """Read the settings; bad ones end the process before anything listens."""
-        self.settings: ServiceSettings = import_module(f"{self.service}.settings").Settings.load(os.environ)
+        settings_class = import_module(f"{self.service}.settings").Settings
+        self.settings: ServiceSettings = settings_class.from_environ(os.environ)
         for name, value in options(self.settings).items():
             self.cfg.set(name, value)
-        message.MAX_REQUEST_LINE = self.cfg.limit_request_line + 1  # it would cut the setting to 8,190
 
     def load(self) -> "WSGIApplication":
-        """Make the application, in each worker."""
+        """Return the application; called in each worker."""
         try:
             app: WSGIApplication = import_module(f"{self.service}.app").create_app(self.settings)
         except (Exception, SettingsError) as error:
@@ -107,12 +107,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
                 raise
             # Development: an unfinished edit must not end the container, and other edits with it.
             logging.getLogger("gunicorn.error").exception("the new code does not load")
-            return broken(self.service, error)
+            return failing_app(self.service, error)
         gc.freeze()  # what stays for good need not be looked through again and again
         return app
 
     def reload(self) -> None:
-        """On SIGHUP: serve the code that is there now, also what this process had imported."""
+        """Serve the code that is there now, also what this process had imported; called on SIGHUP."""
         self.reloaded = True
         sys.dont_write_bytecode = True  # it cannot tell apart two edits within a second
         log = logging.getLogger("gunicorn.error")
@@ -125,18 +125,17 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped
             log.error("settings stay as they were: %s", error)  # noqa: TRY400
             self.cfg, self.settings = before
         try:
-            import_module(WORKER)
+            import_module(WORKER_MODULE)
         except Exception:
             # gunicorn imports it next, and would end if it could not.
             log.exception("the worker stays as it was")
-            sys.modules[WORKER] = modules[WORKER]
+            sys.modules[WORKER_MODULE] = modules[WORKER_MODULE]
 
 
-def broken(service: str, error: BaseException) -> "WSGIApplication":
-    """An application that says that the code does not load."""
-    body = json.dumps(
-        {"status_code": 500, "exc": f"the code does not load: {type(error).__name__}", "source": service}
-    ).encode()
+def failing_app(service: str, error: BaseException) -> "WSGIApplication":
+    """Return an application whose every answer is a 500 that says that the code does not load."""
+    exc = f"the code does not load: {type(error).__name__}"
+    body = json.dumps(error_fields(500, exc, service)).encode()
 
     def app(_environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start_response("500 Internal Server Error", [("Content-Type", "application/json")])
