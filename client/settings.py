@@ -43,3 +43,9 @@ class Settings(ServiceSettings):
         "Largest answer accepted from the backend, in bytes once decoded.",
         default=1_048_576,
     )
+
+    def conflicts(self) -> list[str]:
+        if 2 * self.max_answer_bytes <= self.max_buffered_bytes:  # encoded and decoded, it is held twice
+            return []
+        allowed = f"at most half of MAX_BUFFERED_BYTES={self.max_buffered_bytes}"
+        return [f"MAX_ANSWER_BYTES={self.max_answer_bytes} is not allowed: expected {allowed}"]

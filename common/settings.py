@@ -106,6 +106,11 @@ class ServiceSettings:
         "Requests that a process answers at once; any more get a 503 with `Retry-After`.",
         default=1000,
     )
+    max_buffered_bytes: int = setting(
+        number(1_048_576, 1_000_000_000_000),
+        "Bytes that a process holds of unfinished requests and unsent answers; beyond it, a 503.",
+        default=33_554_432,
+    )
     access_log: bool = setting(
         flag, "A log line per request: `true` or `false`.", default=True, shown_default="true"
     )
@@ -129,7 +134,14 @@ class ServiceSettings:
                     errors.append(f"{name}={shown(each, text)!r} is not allowed: expected {allowed}")
         if errors:
             raise SettingsError("\n".join(errors))
-        return cls(**values)
+        settings = cls(**values)
+        if conflicts := settings.conflicts():
+            raise SettingsError("\n".join(conflicts))
+        return settings
+
+    def conflicts(self) -> list[str]:
+        """Return a line for each setting whose value is not allowed beside that of another one."""
+        return []
 
     def __str__(self) -> str:
         """Return the start-up log line."""

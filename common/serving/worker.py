@@ -26,6 +26,7 @@ from gevent.socket import socket
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
+from common.budget import BUFFERED
 from common.drain import draining
 from common.serving.corked import CorkedSocket
 from common.serving.request_limits import discard_body, has_body, limit_requests
@@ -47,6 +48,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         """Heed SIGTERM from the start, which gunicorn would not see until the application is loaded."""
         signal.signal(signal.SIGTERM, self.handle_exit)
         limit_requests()
+        BUFFERED.limit = self.app.settings.max_buffered_bytes
         super().init_process()
 
     def run(self) -> None:

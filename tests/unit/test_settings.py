@@ -116,8 +116,8 @@ def test_the_start_up_line_has_every_setting() -> None:
     line = str(ClientSettings.from_environ({"WORKERS": "1", "URL": "backend"}))
 
     assert line == (
-        "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 ACCESS_LOG=True "
-        "URL=http://backend:8080 MAX_ANSWER_BYTES=1048576"
+        "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 "
+        "MAX_BUFFERED_BYTES=33554432 ACCESS_LOG=True URL=http://backend:8080 MAX_ANSWER_BYTES=1048576"
     )
 
 
@@ -127,3 +127,12 @@ def test_a_stop_waits_longer_than_the_slowest_answer(seconds: str) -> None:
 
     assert graceful_timeout(settings) > MAX_CONNECT_SECONDS + settings.answer_timeout + 1
     assert options(settings)["graceful_timeout"] == graceful_timeout(settings)
+
+
+def test_an_answer_that_cannot_fit_the_budget_is_refused() -> None:
+    with pytest.raises(SettingsError) as refused:
+        ClientSettings.from_environ({"MAX_ANSWER_BYTES": "1000000", "MAX_BUFFERED_BYTES": "1999999"})
+
+    assert str(refused.value) == (
+        "MAX_ANSWER_BYTES=1000000 is not allowed: expected at most half of MAX_BUFFERED_BYTES=1999999"
+    )
