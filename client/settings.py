@@ -1,5 +1,6 @@
 """The client's settings: where the backend is."""
 
+import ssl
 from dataclasses import dataclass
 
 from common.settings import ServiceSettings, number, setting
@@ -30,6 +31,15 @@ def backend_url(text: str) -> str:
     return parts.geturl().rstrip("/")
 
 
+def ca_file(text: str) -> str:
+    """Parse URL_CA_FILE: a file of CA certificates."""
+    try:
+        ssl.create_default_context(cafile=text)
+    except OSError:  # also ssl.SSLError
+        raise ValueError("a readable file of CA certificates in PEM format") from None
+    return text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
     """Where the backend is and how much it may answer."""
@@ -37,6 +47,12 @@ class Settings(ServiceSettings):
     port: int = setting(number(1, 65535), "Port to listen on.", default=8082)
     url: str = setting(
         backend_url, f"The backend: {ALLOWED}.", default="http://localhost:8080", shown_default="localhost"
+    )
+    url_ca_file: str = setting(
+        ca_file,
+        "CA certificates (PEM) that the backend's certificate is verified with, for an https `URL`.",
+        default="",
+        shown_default="the public CAs",
     )
     max_answer_bytes: int = setting(
         number(1, 1_000_000_000),

@@ -1,10 +1,12 @@
-"""The one door to the backend: how it is called, how long, and what may go wrong.
+"""The one door to the backend: how it is called, for how long, and what may go wrong.
 
-UpstreamError           an HTTP error that the client answers with
-├── Unreachable         502  no connection within MAX_CONNECT_SECONDS, retries included
-├── BrokenOff           502  the connection was lost before the answer was whole
-├── BadAnswer           502  whole, but no JSON object, too large or a redirect
-└── TooSlow             504  no answer within ANSWER_TIMEOUT
+HTTPException               what the client answers with
+├── UpstreamError
+│   ├── Unreachable         502  no connection within MAX_CONNECT_SECONDS, retries included
+│   ├── BrokenOff           502  the connection was lost before the answer was whole
+│   ├── BadAnswer           502  not HTTP, no JSON object, too large or a redirect
+│   └── TooSlow             504  no answer within ANSWER_TIMEOUT
+└── ServiceUnavailable      503  the answer does not fit MAX_BUFFERED_BYTES beside the others
 """
 
 import json
@@ -18,28 +20,26 @@ from urllib.parse import quote
 
 import gevent
 import requests
-import urllib3
-from urllib3.exceptions import MaxRetryError, ProtocolError
-from werkzeug.exceptions import HTTPException, RequestURITooLarge
+from werkzeug.exceptions import HTTPException, RequestURITooLarge, ServiceUnavailable
 
-from client.connections import ShortLivedConnections
-from client.lookups import SharedLookups
+from client.answer import BudgetExceeded, Disconnected
 from client.settings import Settings
+from client.transport import NotConnected, PooledAdapter
 from common.contract import MAX_CONNECT_SECONDS, MAX_QUERY_BYTES
 
-# The first try to connect, each next one twice as long (seconds): a lost packet costs little, since
-# another try may well reach another Pod, and a busy machine still gets its time.
+# The first try to connect; each next one may take twice as long (seconds). A lost packet costs little,
+# since another try may well reach another Pod, and a busy machine still gets its time.
 CONNECT_TIMEOUT = 0.5
 # Pauses between tries: short, since another Pod may well answer at once, and doubling (seconds).
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+MIN_PAUSE, MAX_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
-MOST_BROKEN_OFF = 3
+MAX_BROKEN_OFF = 3
 # All that the backend gets to see of a caller is the query.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
 
 class UpstreamError(HTTPException):
-    """What the client answers when the backend did not."""
+    """The backend did not answer as it should."""
 
     code = 502
 
@@ -68,7 +68,7 @@ class TooSlow(UpstreamError):
 
 @dataclass(frozen=True)
 class Answer:
-    """The backend's answer: its HTTP status, its JSON object, its Retry-After header if any."""
+    """The backend's HTTP status, JSON object and Retry-After header, if any."""
 
     status: int
     content: dict[str, Any]
@@ -76,22 +76,14 @@ class Answer:
 
 
 class Upstream:
-    """The backend, through one pooled requests.Session."""
+    """The backend behind a pool of connections."""
 
     def __init__(self, settings: Settings) -> None:
         self.answer_timeout = settings.answer_timeout
         self.too_slow = f"backend did not answer within {settings.answer_timeout:g} s"
         self.max_answer_bytes = settings.max_answer_bytes
-        gevent.config.resolver = SharedLookups
-        self.session = requests.Session()
-        self.session.trust_env = False  # no environment proxy between two services
-        # Every request in flight may return its connection to the pool.
-        adapter = ShortLivedConnections(pool_connections=1, pool_maxsize=settings.max_in_flight)
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
+        self.adapter = PooledAdapter(settings.url_ca_file or None)
         self.request = requests.Request("GET", f"{settings.url}/", headers=HEADERS).prepare()
-        # A plain one: urllib3 copies it for each call, and requests' own is slow to copy.
-        self.request.headers = dict(self.request.headers)  # type: ignore[assignment]
 
     def get(self, query: bytes) -> Answer:
         """Call the backend's `/`.
@@ -103,14 +95,14 @@ class Upstream:
             query: the caller's query string, as it was sent.
 
         Raises:
-            UpstreamError: see the top of this module.
+            UpstreamError, ServiceUnavailable: see the top of this module.
             RequestURITooLarge: the query is longer than the backend accepts.
         """
-        request = copy(self.request)  # its own copy() is slow
+        request = copy(self.request)  # its own copy() copies the headers, too
         if query:
             request.url = f"{request.url}?{encoded(query)}"
         broken_off = 0
-        pause, connect_timeout = FIRST_PAUSE, CONNECT_TIMEOUT
+        pause, connect_timeout = MIN_PAUSE, CONNECT_TIMEOUT
         reach_until = monotonic() + MAX_CONNECT_SECONDS
         answer_until = reach_until + self.answer_timeout
         while True:
@@ -126,50 +118,53 @@ class Upstream:
                     raise
             except BrokenOff:
                 broken_off += 1
-                if broken_off == MOST_BROKEN_OFF:
+                if broken_off == MAX_BROKEN_OFF:
                     raise
                 reach_until = monotonic() + MAX_CONNECT_SECONDS
             gevent.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     def call(self, request: requests.PreparedRequest, connect_timeout: float) -> Answer:
         """Make one attempt."""
-        # Not session.send(): it would read a redirect's body, whatever its size, to follow it.
-        adapter = self.session.get_adapter(str(request.url))
+        # The caller bounds the reading: a limit for each read as well would be a timer more.
         try:
-            # get() bounds the reading: a limit for each read as well would be a timer more.
-            with adapter.send(request, stream=True, timeout=(connect_timeout, None)) as response:
+            with self.adapter.send(request, timeout=(connect_timeout, None)) as response:
+                if 300 <= response.status_code < 400:
+                    raise BadAnswer("backend redirected instead of answering")
                 # One byte more than allowed tells "too large" without reading the rest.
-                body = response.raw.read(self.max_answer_bytes + 1, decode_content=True)
-        except requests.ConnectionError as error:
-            # requests wraps what failed before a connection was made in MaxRetryError.
-            raise (Unreachable if isinstance(error.args[0], MaxRetryError) else BrokenOff) from error
-        except ProtocolError as error:
+                body = response.raw.read(self.max_answer_bytes + 1)
+        except NotConnected as error:
+            raise Unreachable from error
+        except Disconnected as error:
             raise BrokenOff from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except BudgetExceeded as error:
+            raise ServiceUnavailable("too many large answers at once", retry_after=1) from error
+        except requests.RequestException as error:
             raise BadAnswer("backend's answer is not readable") from error
 
-        if 300 <= response.status_code < 400:
-            raise BadAnswer("backend redirected instead of answering")
         if len(body) > self.max_answer_bytes:
             raise BadAnswer(f"backend's answer is larger than {self.max_answer_bytes} bytes")
         return Answer(response.status_code, json_object(body), retry_after(response))
 
 
 def encoded(query: bytes) -> str:
-    """The query with every character that a URL may not have percent-encoded.
+    """Return the query with every character that a URL may not have percent-encoded.
 
     Raises:
         RequestURITooLarge: it is longer than the backend accepts.
     """
-    text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._[]")
+    text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._")
     if len(text) > MAX_QUERY_BYTES:
         raise RequestURITooLarge(f"query of {len(text)} bytes once encoded; allowed: {MAX_QUERY_BYTES}")
     return text
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in body; BadAnswer where there is none."""
+    """Return the JSON object that body is.
+
+    Raises:
+        BadAnswer: it is not one.
+    """
     try:
         # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.
         content = DECODER.decode(body.decode())
@@ -186,7 +181,7 @@ def no_number(name: str) -> NoReturn:
 
 
 def finite(text: str) -> float:
-    """A number, but not one that overflows to infinity."""
+    """Return the number, unless it overflows to infinity."""
     value = float(text)
     return value if math.isfinite(value) else no_number(text)
 
@@ -196,6 +191,6 @@ DECODER = json.JSONDecoder(parse_constant=no_number, parse_float=finite)
 
 
 def retry_after(response: requests.Response) -> str | None:
-    """The Retry-After header: seconds or a date (RFC 9110 section 10.2.3), nothing else."""
+    """Return the Retry-After header if it is seconds or a date (RFC 9110 section 10.2.3)."""
     value = response.headers.get("Retry-After")
     return value if value and re.fullmatch(r"[A-Za-z0-9:, -]{1,40}", value) else None

@@ -1,0 +1,217 @@
+"""An answer as it arrives on a connection: parsed by llhttp, bounded, and read like a file."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import requests
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from common.budget import BUFFERED
+
+READ_BYTES = 16_384  # at once; other greenlets have their turn after each read
+MAX_HEADERS = 100
+# Bytes of heads, interim answers, chunk framing and trailers: a fixed part and one that grows with the
+# body, of which the smallest chunks (RFC 9112 section 7.1) take five for each byte.
+MAX_FRAMING_BYTES, MAX_FRAMING_RATIO = 65_536, 8
+# RFC 1952 section 2.2 allows any number, also of empty ones.
+MAX_GZIP_MEMBERS = 100
+
+
+class Disconnected(requests.ConnectionError):
+    """The connection was lost after the request was sent and before the answer was whole."""
+
+
+class Unreadable(requests.RequestException):
+    """The answer is not HTTP/1.1, or its body not decodable."""
+
+
+class BudgetExceeded(requests.RequestException):
+    """The process holds so many bytes that it cannot hold this answer."""
+
+
+class Answer:
+    """The answer to one request: `raw` of a requests.Response, and llhttp's callbacks.
+
+    Args:
+        sock: the connection, on which the request was sent.
+        method: the request's, since an answer to HEAD has no body.
+        done: called once, with whether the connection may be used again.
+    """
+
+    def __init__(self, sock: Any, method: str, done: Callable[[bool], None]) -> None:  # noqa: ANN401
+        self.sock, self.method = sock, method
+        self.done: Callable[[bool], None] | None = done
+        self.status, self.reason, self.headers = 0, b"", list[tuple[str, str]]()
+        self.head_complete = self.complete = self.keep_alive = False
+        self.delimited = False  # whether it says where its body ends
+        self.length: int | None = None  # of the encoded body, if it is known beforehand
+        self.encoded = bytearray()  # body bytes that read() has not returned yet
+        self.received = self.received_body = self.held = 0
+        self.gzip: Any = None
+        self.gzip_members = 0
+        self.parser = HttpResponseParser(self)
+
+    # What llhttp calls.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise Unreadable("bytes that nobody asked for follow the answer")
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_complete:  # trailers are dropped (RFC 9110 section 6.5.1 allows that)
+            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.status = status = self.parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            return
+        if not 200 <= status < 600 or self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
+        if len(self.headers) > MAX_HEADERS:
+            raise Unreadable(f"{len(self.headers)} headers")
+        fields = dict(self.headers)
+        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
+            raise Unreadable(f"Transfer-Encoding: {fields['transfer-encoding']}")
+        coding = fields.get("content-encoding", "identity").lower()
+        if coding == "gzip":
+            self.gzip = zlib.decompressobj(wbits=31)
+        elif coding != "identity":
+            raise Unreadable(f"Content-Encoding: {coding}")
+        if "content-length" in fields:
+            self.length = int(fields["content-length"])  # llhttp refuses what is not a 64-bit number
+        self.delimited = self.length is not None or "transfer-encoding" in fields
+        self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it when the answer is complete
+        self.head_complete = True
+        self.complete = self.method == "HEAD"
+
+    def on_body(self, data: bytes) -> None:
+        if self.complete:
+            raise Unreadable("an answer to HEAD has a body")
+        self.encoded += data
+        self.received_body += len(data)
+
+    def on_message_complete(self) -> None:
+        if self.head_complete:
+            self.complete = True
+        else:  # an interim answer (RFC 9110 section 15.2)
+            self.headers.clear()
+            self.reason = b""
+
+    # Receiving.
+
+    def receive_head(self) -> None:
+        """Receive the head, and as much of the body as comes with it."""
+        while not self.head_complete:
+            self.receive()
+
+    def receive(self) -> None:
+        """Receive once; whatever goes wrong closes the connection.
+
+        Raises:
+            Disconnected, Unreadable: see above.
+            requests.ReadTimeout: nothing arrived within the connection's timeout.
+        """
+        try:
+            self.parse(self.receive_bytes())
+        except BaseException:  # also gevent.Timeout, which is no Exception
+            self.close()
+            raise
+
+    def receive_bytes(self) -> bytes:
+        if self.received:
+            gevent.sleep(0)  # or nobody else would have a turn while bytes are there
+        try:
+            data: bytes = self.sock.recv(READ_BYTES)
+        except TimeoutError as error:
+            raise requests.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise Disconnected(str(error)) from error
+        self.received += len(data)
+        return data
+
+    def parse(self, data: bytes) -> None:
+        if not data:
+            if self.delimited or not self.head_complete:
+                raise Disconnected("the connection ended before the answer was whole")
+            self.complete = True
+            return self.finish(reusable=False)
+        try:
+            self.parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.complete:
+                raise Unreadable(str(error.__context__ or error)) from error
+            self.keep_alive = False
+        if self.complete:
+            return self.finish(reusable=self.keep_alive)
+        if self.received > MAX_FRAMING_BYTES + MAX_FRAMING_RATIO * self.received_body:
+            raise Unreadable(f"{self.received_body} bytes of body in {self.received} bytes")
+        return None
+
+    def finish(self, *, reusable: bool) -> None:
+        """Let go of the connection; called again, do nothing."""
+        if self.done:
+            done, self.done = self.done, None
+            del self.parser  # which refers to this object
+            done(reusable)
+
+    # What requests.Response and its user call.
+
+    def read(self, amount: int | None = None) -> bytes:
+        """Return `amount` decoded bytes, less only at the end; all of them without `amount`."""
+        if self.complete and not self.gzip and (amount is None or amount >= len(self.encoded)):
+            data, self.encoded = bytes(self.encoded), bytearray()
+            return data
+        decoded = bytearray()
+        while amount is None or len(decoded) < amount:
+            if piece := self.decode(0 if amount is None else amount - len(decoded)):
+                decoded += piece
+            elif self.complete:
+                break
+            elif not self.encoded:
+                self.hold(len(decoded), amount)
+                self.receive()
+        return bytes(decoded)
+
+    def decode(self, amount: int) -> bytes:
+        """Return up to `amount` bytes, 0 for any number, of what has been received.
+
+        Raises:
+            Unreadable: the gzip body is malformed, truncated, or has too many members.
+        """
+        if not self.gzip:
+            plain = bytes(self.encoded[: amount or None])
+            del self.encoded[: len(plain)]
+            return plain
+        if self.gzip.eof and self.encoded:
+            self.gzip_members += 1
+            if self.gzip_members == MAX_GZIP_MEMBERS:
+                raise Unreadable(f"more than {MAX_GZIP_MEMBERS} gzip members")
+            self.gzip = zlib.decompressobj(wbits=31)
+        try:
+            data: bytes = self.gzip.decompress(bytes(self.encoded), amount)
+        except zlib.error as error:
+            raise Unreadable(str(error)) from error
+        self.encoded = bytearray(self.gzip.unused_data if self.gzip.eof else self.gzip.unconsumed_tail)
+        if not data and self.complete and not self.encoded and not self.gzip.eof and self.received_body:
+            raise Unreadable("the gzip body is truncated")
+        return data
+
+    def hold(self, size: int, amount: int | None) -> None:
+        """Count what is read in the process's budget: all of it where the length is known."""
+        size = max(size, READ_BYTES, min(self.length or 0, amount or self.length or 0))
+        if size > self.held:
+            if not BUFFERED.take(size - self.held):
+                self.close()
+                raise BudgetExceeded(f"{BUFFERED.held} of {BUFFERED.limit} bytes are held")
+            self.held = size
+
+    def close(self) -> None:
+        """Close the connection unless all was read."""
+        self.finish(reusable=False)
+        BUFFERED.release(self.held)
+        self.held = 0

@@ -1,0 +1,52 @@
+"""DNS cache: serves the last good answer while it is refreshed; concurrent lookups share one query."""
+
+import socket
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent.socket import getaddrinfo
+
+# Age at which an answer, or a query without one yet, is refreshed (seconds).
+TTL = 1.0
+
+# As socket.getaddrinfo returns them: family, type, protocol, canonical name, socket address.
+AddressInfo = tuple[Any, Any, int, str, Any]
+
+
+@dataclass
+class Entry:
+    """The last good answer for a name, and the latest query."""
+
+    addresses: list[AddressInfo]
+    query: gevent.Greenlet | None = None
+    queried: float = 0.0
+
+
+class DnsCache:
+    """Addresses of host names; a stale answer costs a failed try to connect, a lost DNS packet nothing.
+
+    Without it a burst of connections would be a burst of queries, and resolvers wait 5 s for a lost
+    packet.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, int], Entry] = {}
+
+    def addresses(self, host: str, port: int) -> list[AddressInfo]:
+        """Return the addresses of a host; at once if there was ever an answer.
+
+        Raises:
+            OSError: the name does not resolve, and never did.
+        """
+        entry = self.entries.setdefault((host, port), Entry([]))
+        failed = entry.query and entry.query.ready() and not entry.query.successful()
+        if failed or entry.query is None or monotonic() > entry.queried + TTL:
+            entry.query, entry.queried = gevent.spawn(self.refresh, entry, host, port), monotonic()
+        return entry.addresses or entry.query.get()
+
+    def refresh(self, entry: Entry, host: str, port: int) -> list[AddressInfo]:
+        """Query the system's resolver and keep its answer."""
+        entry.addresses = getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return entry.addresses

@@ -1,0 +1,210 @@
+"""A requests adapter on gevent's sockets: a pool of expiring connections, one time limit to connect.
+
+kube-proxy chooses a Pod per connection, not per request: a pool whose connections never expire would
+leave new Pods idle, and stay on a Pod until its last moment.
+"""
+
+import random
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from select import POLLIN
+from time import monotonic
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import gevent
+import requests
+from gevent.monkey import get_original
+from gevent.socket import IPPROTO_TCP, TCP_NODELAY, socket
+from gevent.ssl import SSLContext
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+
+from client.answer import Answer, Disconnected
+from client.dns import DnsCache
+
+# Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
+# made together would all be made again together (seconds).
+MIN_AGE, MAX_AGE = 10.0, 20.0
+# The pool hands out the connection that was returned last, so a few carry most requests; without a
+# limit, each of those few would decide where a large share of the load goes.
+MAX_REQUESTS = 100
+# How often idle connections that have expired are closed (seconds).
+SWEEP_INTERVAL = 1.0
+
+# The system's: gevent's own lets every other greenlet run first, even where it does not wait.
+poll = get_original("select", "poll")
+
+
+class NotConnected(requests.ConnectionError):
+    """No connection could be made, so nothing was sent."""
+
+
+class Connection:
+    """A connection in the pool."""
+
+    def __init__(self, sock: Any) -> None:  # noqa: ANN401  a gevent socket, plain or TLS
+        self.sock = sock
+        self.poll = poll()
+        self.poll.register(sock, POLLIN)
+        self.requests = 0
+        self.expires = monotonic() + random.uniform(MIN_AGE, MAX_AGE)  # noqa: S311
+
+    def is_usable(self) -> bool:
+        """Return whether another request may be sent: an idle connection should not be readable."""
+        return self.requests < MAX_REQUESTS and monotonic() < self.expires and not self.poll.poll(0)
+
+
+class PooledAdapter(BaseAdapter):
+    """Send requests over pooled HTTP/1.1 connections; mount it in a Session or call send().
+
+    Without proxies and client certificates. A server's certificate is always verified.
+
+    Args:
+        ca_file: PEM file of the CAs to trust; without it those that requests trusts.
+    """
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        super().__init__()
+        self.ca_file = ca_file
+        self.tls: SSLContext | None = None
+        self.dns = DnsCache()
+        self.idle: dict[tuple[str, str], deque[Connection]] = {}
+        self.sweeper: gevent.Greenlet | None = None
+
+    def send(  # noqa: PLR0913, PLR0917  requests' signature
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002  bodies are read on demand
+        timeout: float | tuple[float | None, float | None] | None = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002
+        cert: object = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send a request whose body is bytes or str; return the response once its head is there.
+
+        Args:
+            request: the prepared request.
+            stream: has no effect here.
+            timeout: seconds to connect (name, address and TLS together) and to wait for each read.
+            verify: True; name CAs of your own when you make the adapter.
+            cert: not supported.
+            proxies: not supported; an error if one of them applies.
+
+        Raises:
+            NotConnected, Disconnected, Unreadable: from this module and client.answer.
+            requests.ReadTimeout: nothing arrived in time.
+        """
+        url = request.url or ""
+        if verify is not True or cert or (proxies and select_proxy(url, dict(proxies))):
+            raise requests.RequestException("verify=False, client certificates and proxies are not supported")
+        parts = urlsplit(url)
+        connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        message = serialize(request, parts)
+        connection = self.pooled(parts) or self.connect(parts, connect_timeout)
+        connection.requests += 1
+        connection.sock.settimeout(read_timeout)
+        answer = Answer(connection.sock, request.method or "", partial(self.release, parts[:2], connection))
+        try:
+            connection.sock.sendall(message)
+        except BaseException as error:
+            answer.close()
+            if isinstance(error, OSError):
+                raise Disconnected(str(error)) from error
+            raise
+        answer.receive_head()
+
+        response = requests.Response()
+        response.status_code = answer.status
+        response.reason = answer.reason.decode("latin-1")
+        response.headers = CaseInsensitiveDict(answer.headers)
+        response.url, response.request, response.raw = url, request, answer
+        return response
+
+    def pooled(self, parts: SplitResult) -> Connection | None:
+        """Return a usable idle connection, the one that was used last; close those that are not usable."""
+        idle = self.idle.get(parts[:2])
+        while idle:
+            connection = idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.sock.close()
+        return None
+
+    def connect(self, parts: SplitResult, timeout: float | None) -> Connection:
+        """Return a new connection."""
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        error: Exception = OSError(f"{host} has no address")
+        with gevent.Timeout(timeout, NotConnected(f"not connected within {timeout} s")):
+            try:
+                for family, kind, protocol, _, address in self.dns.addresses(host, port):
+                    sock = socket(family, kind, protocol)
+                    try:
+                        sock.connect(address)
+                        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+                        return Connection(self.secured(sock, host) if parts.scheme == "https" else sock)
+                    except BaseException as failed:
+                        sock.close()
+                        if not isinstance(failed, OSError):
+                            raise
+                        error = failed
+            except OSError as failed:
+                error = failed
+        raise NotConnected(str(error)) from error
+
+    def secured(self, sock: socket, host: str) -> Any:  # noqa: ANN401  gevent's SSLSocket
+        """Return the socket after a TLS handshake in which the host's certificate was verified."""
+        if self.tls is None:
+            self.tls = SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+            self.tls.load_verify_locations(self.ca_file or DEFAULT_CA_BUNDLE_PATH)
+        return self.tls.wrap_socket(sock, server_hostname=host)
+
+    def release(self, key: tuple[str, str], connection: Connection, reusable: bool) -> None:  # noqa: FBT001
+        """Put a connection back into the pool, or close it."""
+        if not reusable:
+            connection.sock.close()
+            return
+        self.idle.setdefault(key, deque()).append(connection)
+        if not self.sweeper:
+            self.sweeper = gevent.spawn(self.sweep)
+
+    def sweep(self) -> None:
+        """Close idle connections that have expired, so that they hold no Pod; end with the last one."""
+        while any(self.idle.values()):
+            gevent.sleep(SWEEP_INTERVAL)
+            for idle in self.idle.values():
+                for _ in range(len(idle)):
+                    connection = idle.popleft()
+                    if connection.is_usable():
+                        idle.append(connection)
+                    else:
+                        connection.sock.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for idle in self.idle.values():
+            while idle:
+                idle.pop().sock.close()
+
+
+def serialize(request: requests.PreparedRequest, parts: SplitResult) -> bytes:
+    """Return the bytes of a request (RFC 9112 section 3)."""
+    target = parts.path or "/"
+    if parts.query:
+        target = f"{target}?{parts.query}"
+    headers = {"Host": parts.netloc.rpartition("@")[2], **request.headers}
+    head = "".join(
+        f"{name}: {value if isinstance(value, str) else value.decode('latin-1')}\r\n"
+        for name, value in headers.items()
+    )
+    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    if not isinstance(body, bytes):
+        raise requests.RequestException("a body must be bytes or str")
+    if not (target.isascii() and target.isprintable()) or " " in target:
+        raise requests.exceptions.InvalidURL(f"a character that is not allowed in {target[:100]!r}")
+    if head.count("\r") != len(headers) or head.count("\n") != len(headers):
+        raise requests.exceptions.InvalidHeader("a line break in a header")
+    return f"{request.method!s} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
