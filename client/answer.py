@@ -1,6 +1,5 @@
 """An answer as it arrives on a connection: parsed by llhttp, bounded, and read like a file."""
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,8 @@ import gevent
 import requests
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from client.errors import BudgetExceeded, Disconnected, Unreadable
+from client.gzip_decoder import GzipDecoder
 from common.budget import BUFFERED
 
 READ_BYTES = 16_384  # at once; other greenlets have their turn after each read
@@ -15,20 +16,6 @@ MAX_HEADERS = 100
 # Bytes of heads, interim answers, chunk framing and trailers: a fixed part and one that grows with the
 # body, of which the smallest chunks (RFC 9112 section 7.1) take five for each byte.
 MAX_FRAMING_BYTES, MAX_FRAMING_RATIO = 65_536, 8
-# RFC 1952 section 2.2 allows any number, also of empty ones.
-MAX_GZIP_MEMBERS = 100
-
-
-class Disconnected(requests.ConnectionError):
-    """The connection was lost after the request was sent and before the answer was whole."""
-
-
-class Unreadable(requests.RequestException):
-    """The answer is not HTTP/1.1, or its body not decodable."""
-
-
-class BudgetExceeded(requests.RequestException):
-    """The process holds so many bytes that it cannot hold this answer."""
 
 
 class Answer:
@@ -48,9 +35,8 @@ class Answer:
         self.delimited = False  # whether it says where its body ends
         self.length: int | None = None  # of the encoded body, if it is known beforehand
         self.encoded = bytearray()  # body bytes that read() has not returned yet
-        self.received = self.received_body = self.held = 0
-        self.gzip: Any = None
-        self.gzip_members = 0
+        self.received = self.received_body = 0
+        self.gzip: GzipDecoder | None = None
         self.parser = HttpResponseParser(self)
 
     # What llhttp calls.
@@ -79,7 +65,7 @@ class Answer:
             raise Unreadable(f"Transfer-Encoding: {fields['transfer-encoding']}")
         coding = fields.get("content-encoding", "identity").lower()
         if coding == "gzip":
-            self.gzip = zlib.decompressobj(wbits=31)
+            self.gzip = GzipDecoder()
         elif coding != "identity":
             raise Unreadable(f"Content-Encoding: {coding}")
         if "content-length" in fields:
@@ -102,37 +88,40 @@ class Answer:
             self.headers.clear()
             self.reason = b""
 
-    # Receiving.
+    # Sending and receiving; whatever goes wrong closes the connection.
 
-    def receive_head(self) -> None:
-        """Receive the head, and as much of the body as comes with it."""
+    def ask(self, message: bytes) -> None:
+        """Send the request, and receive the head with as much of the body as comes with it.
+
+        Raises:
+            Disconnected, Unreadable: see above.
+            requests.ReadTimeout: nothing could be sent or arrived within the connection's timeout.
+        """
+        try:
+            self.sock.sendall(message)
+        except BaseException as error:  # noqa: BLE001  raised again
+            raise self.failed(error) from error.__cause__
         while not self.head_complete:
             self.receive()
 
     def receive(self) -> None:
-        """Receive once; whatever goes wrong closes the connection.
-
-        Raises:
-            Disconnected, Unreadable: see above.
-            requests.ReadTimeout: nothing arrived within the connection's timeout.
-        """
+        """Receive once; raises as ask() does."""
         try:
-            self.parse(self.receive_bytes())
-        except BaseException:  # also gevent.Timeout, which is no Exception
-            self.close()
-            raise
-
-    def receive_bytes(self) -> bytes:
-        if self.received:
-            gevent.sleep(0)  # or nobody else would have a turn while bytes are there
-        try:
+            if self.received:
+                gevent.sleep(0)  # or nobody else would have a turn while bytes are there
             data: bytes = self.sock.recv(READ_BYTES)
-        except TimeoutError as error:
-            raise requests.ReadTimeout(str(error)) from error
-        except OSError as error:
-            raise Disconnected(str(error)) from error
-        self.received += len(data)
-        return data
+            self.received += len(data)
+            self.parse(data)
+        except BaseException as error:  # noqa: BLE001  raised again
+            raise self.failed(error) from error.__cause__
+
+    def failed(self, error: BaseException) -> BaseException:
+        """Close the connection; return the error as one of requests' if it is one of the connection."""
+        self.close()
+        if isinstance(error, requests.RequestException) or not isinstance(error, OSError):
+            return error  # also gevent.Timeout
+        kind = requests.ReadTimeout if isinstance(error, TimeoutError) else Disconnected
+        return kind(str(error))
 
     def parse(self, data: bytes) -> None:
         if not data:
@@ -164,54 +153,42 @@ class Answer:
     def read(self, amount: int | None = None) -> bytes:
         """Return `amount` decoded bytes, less only at the end; all of them without `amount`."""
         if self.complete and not self.gzip and (amount is None or amount >= len(self.encoded)):
-            data, self.encoded = bytes(self.encoded), bytearray()
-            return data
+            plain, self.encoded = bytes(self.encoded), bytearray()
+            return plain
         decoded = bytearray()
-        while amount is None or len(decoded) < amount:
-            if piece := self.decode(0 if amount is None else amount - len(decoded)):
+        held = 0
+        try:
+            while amount is None or len(decoded) < amount:
+                piece = self.decode(0 if amount is None else amount - len(decoded))
                 decoded += piece
-            elif self.complete:
-                break
-            elif not self.encoded:
-                self.hold(len(decoded), amount)
+                if piece or self.encoded:
+                    continue
+                if self.complete:
+                    break
+                held += self.hold(held, len(decoded), amount)
                 self.receive()
+        finally:
+            BUFFERED.release(held)
         return bytes(decoded)
 
     def decode(self, amount: int) -> bytes:
-        """Return up to `amount` bytes, 0 for any number, of what has been received.
+        """Return up to `amount` bytes, 0 for any number, of what has been received."""
+        if self.gzip:
+            return self.gzip.decode(self.encoded, amount, at_end=self.complete and self.received_body > 0)
+        plain = bytes(self.encoded[: amount or None])
+        del self.encoded[: len(plain)]
+        return plain
 
-        Raises:
-            Unreadable: the gzip body is malformed, truncated, or has too many members.
-        """
-        if not self.gzip:
-            plain = bytes(self.encoded[: amount or None])
-            del self.encoded[: len(plain)]
-            return plain
-        if self.gzip.eof and self.encoded:
-            self.gzip_members += 1
-            if self.gzip_members == MAX_GZIP_MEMBERS:
-                raise Unreadable(f"more than {MAX_GZIP_MEMBERS} gzip members")
-            self.gzip = zlib.decompressobj(wbits=31)
-        try:
-            data: bytes = self.gzip.decompress(bytes(self.encoded), amount)
-        except zlib.error as error:
-            raise Unreadable(str(error)) from error
-        self.encoded = bytearray(self.gzip.unused_data if self.gzip.eof else self.gzip.unconsumed_tail)
-        if not data and self.complete and not self.encoded and not self.gzip.eof and self.received_body:
-            raise Unreadable("the gzip body is truncated")
-        return data
-
-    def hold(self, size: int, amount: int | None) -> None:
-        """Count what is read in the process's budget: all of it where the length is known."""
-        size = max(size, READ_BYTES, min(self.length or 0, amount or self.length or 0))
-        if size > self.held:
-            if not BUFFERED.take(size - self.held):
-                self.close()
-                raise BudgetExceeded(f"{BUFFERED.held} of {BUFFERED.limit} bytes are held")
-            self.held = size
+    def hold(self, held: int, size: int, amount: int | None) -> int:
+        """Count more bytes as held, all at once where the length is known; return how many."""
+        more = max(size, READ_BYTES, min(self.length or 0, amount or self.length or 0)) - held
+        if more <= 0:
+            return 0
+        if not BUFFERED.take(more):
+            self.close()
+            raise BudgetExceeded(f"{BUFFERED.held} of {BUFFERED.limit} bytes are held")
+        return more
 
     def close(self) -> None:
         """Close the connection unless all was read."""
         self.finish(reusable=False)
-        BUFFERED.release(self.held)
-        self.held = 0

@@ -41,10 +41,12 @@ class DnsCache:
             OSError: the name does not resolve, and never did.
         """
         entry = self.entries.setdefault((host, port), Entry([]))
-        failed = entry.query and entry.query.ready() and not entry.query.successful()
-        if failed or entry.query is None or monotonic() > entry.queried + TTL:
-            entry.query, entry.queried = gevent.spawn(self.refresh, entry, host, port), monotonic()
-        return entry.addresses or entry.query.get()
+        query = entry.query
+        failed = query is not None and query.ready() and not query.successful()
+        if query is None or failed or monotonic() > entry.queried + TTL:
+            query = entry.query = gevent.spawn(self.refresh, entry, host, port)
+            entry.queried = monotonic()
+        return entry.addresses or query.get()
 
     def refresh(self, entry: Entry, host: str, port: int) -> list[AddressInfo]:
         """Query the system's resolver and keep its answer."""

@@ -23,8 +23,9 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
-from client.answer import Answer, Disconnected
+from client.answer import Answer
 from client.dns import DnsCache
+from client.errors import NotConnected
 
 # Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
 # made together would all be made again together (seconds).
@@ -37,10 +38,6 @@ SWEEP_INTERVAL = 1.0
 
 # The system's: gevent's own lets every other greenlet run first, even where it does not wait.
 poll = get_original("select", "poll")
-
-
-class NotConnected(requests.ConnectionError):
-    """No connection could be made, so nothing was sent."""
 
 
 class Connection:
@@ -86,17 +83,10 @@ class PooledAdapter(BaseAdapter):
     ) -> requests.Response:
         """Send a request whose body is bytes or str; return the response once its head is there.
 
-        Args:
-            request: the prepared request.
-            stream: has no effect here.
-            timeout: seconds to connect (name, address and TLS together) and to wait for each read.
-            verify: True; name CAs of your own when you make the adapter.
-            cert: not supported.
-            proxies: not supported; an error if one of them applies.
+        `timeout` is in seconds: to connect (name, address and TLS together), and for each read.
 
         Raises:
-            NotConnected, Disconnected, Unreadable: from this module and client.answer.
-            requests.ReadTimeout: nothing arrived in time.
+            requests.RequestException: see client.errors.
         """
         url = request.url or ""
         if verify is not True or cert or (proxies and select_proxy(url, dict(proxies))):
@@ -107,16 +97,9 @@ class PooledAdapter(BaseAdapter):
         connection = self.pooled(parts) or self.connect(parts, connect_timeout)
         connection.requests += 1
         connection.sock.settimeout(read_timeout)
-        answer = Answer(connection.sock, request.method or "", partial(self.release, parts[:2], connection))
-        try:
-            connection.sock.sendall(message)
-        except BaseException as error:
-            answer.close()
-            if isinstance(error, OSError):
-                raise Disconnected(str(error)) from error
-            raise
-        answer.receive_head()
-
+        done = partial(self.release, parts[:2], connection)
+        answer = Answer(connection.sock, request.method or "", done)
+        answer.ask(message)
         response = requests.Response()
         response.status_code = answer.status
         response.reason = answer.reason.decode("latin-1")

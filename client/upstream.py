@@ -22,9 +22,9 @@ import gevent
 import requests
 from werkzeug.exceptions import HTTPException, RequestURITooLarge, ServiceUnavailable
 
-from client.answer import BudgetExceeded, Disconnected
+from client.errors import BudgetExceeded, Disconnected, NotConnected
 from client.settings import Settings
-from client.transport import NotConnected, PooledAdapter
+from client.transport import PooledAdapter
 from common.contract import MAX_CONNECT_SECONDS, MAX_QUERY_BYTES
 
 # The first try to connect; each next one may take twice as long (seconds). A lost packet costs little,

@@ -78,9 +78,9 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def serving() -> Iterator[ScriptedBackend]:
+def serving(kind: type[ScriptedBackend] = ScriptedBackend) -> Iterator[ScriptedBackend]:
     """Serve scripted answers."""
-    with ScriptedBackend() as upstream:
+    with kind() as upstream:
         thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -1,0 +1,54 @@
+"""Many callers of large answers at once, reading or not: the process holds no more than its budget."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.calls import call, connect, eventually, receive, request
+from tests.conftest import Start
+from tests.processes import Service
+from tests.scripted_backend import ScriptedBackend, answer, sends_and_stays
+
+CALLERS = 200
+LIMIT = 1_048_576  # MAX_ANSWER_BYTES by default
+# A Pod's limit is 192 MiB, of which an idle process takes 50.
+MAX_MIB = 160
+
+
+def padded(start: bytes, filler: bytes, end: bytes) -> bytes:
+    """A JSON object as large as is allowed."""
+    return start + filler * ((LIMIT - len(start + end)) // len(filler)) + end
+
+
+BODIES = {
+    "text": padded(b'{"x":"', b"x", b'"}'),
+    "text that grows as it is encoded": padded(b'{"x":"', "ü".encode(), b'"}'),
+    "small objects": padded(b'{"x":[{}', b",{}", b"]}"),
+}
+
+
+def peak_mib(service: Service) -> int:
+    """The most memory that the worker ever had."""
+    status = Path(f"/proc/{service.workers()[-1]}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_200_callers_of_the_largest_answers_fit_into_a_pod(
+    start: Start, upstream: ScriptedBackend, body: str
+) -> None:
+    client = start("client", URL=f"127.0.0.1:{upstream.port}")
+    target = upstream.will(sends_and_stays(answer(200, BODIES[body])))
+
+    with ExitStack() as stack:
+        callers = [stack.enter_context(connect(client.port, request(target))) for _ in range(CALLERS)]
+        eventually("all calls reach the backend", lambda: len(upstream.seen(target)) >= CALLERS)
+        assert client.call("/healthz").status == 200  # while nobody reads
+        replies = [receive(caller) for caller in callers]
+
+    assert {reply.status for reply in replies} <= {200, 503}
+    assert all(reply.headers["Retry-After"] == "1" for reply in replies if reply.status == 503)
+    assert any(reply.status == 200 for reply in replies)
+    assert peak_mib(client) < MAX_MIB
+    assert call(client.port, target).status == 200, "expected room again"
