@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.cluster import ROOT, kubectl
 
-OVERLAYS = sorted(path.parent.name for path in (ROOT / "k8s").glob("*/kustomization.yaml"))
+OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "k8s/overlays").iterdir())]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -6,6 +6,7 @@ import subprocess
 from base64 import b64decode
 from collections import defaultdict
 from dataclasses import Field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,20 +23,27 @@ from common.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, type[ServiceSettings]] = {"backend": BackendSettings, "client": ClientSettings}
-LOGIC_OVERLAYS = ["database", "llm", "postgres"]
-OVERLAYS = ["base", "dev", *LOGIC_OVERLAYS]
+OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "k8s/overlays").iterdir())]
+# All others change the backend alone.
+CHANGES_BOTH = {"overlays/autoscaling", "overlays/dev"}
 # What the README asks for in Secrets that are the user's own.
 SECRETS = {"llm": {"LLM_BASE_URL": "https://models.example/v1", "LLM_MODEL": "large"}}
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the manifests")
 
 
-def rendered(overlay: str, kind: str) -> dict[str, Any]:
-    """The objects of a kind, by name."""
+@cache
+def objects(overlay: str) -> list[dict[str, Any]]:
+    """Return what kustomize renders."""
     text = subprocess.run(
         ["kubectl", "kustomize", str(ROOT / "k8s" / overlay)], check=True, capture_output=True, text=True
     ).stdout
-    return {each["metadata"]["name"]: each for each in yaml.safe_load_all(text) if each["kind"] == kind}
+    return list(yaml.safe_load_all(text))
+
+
+def rendered(overlay: str, kind: str) -> dict[str, Any]:
+    """Return the objects of a kind, by name."""
+    return {each["metadata"]["name"]: each for each in objects(overlay) if each["kind"] == kind}
 
 
 def names(settings: ServiceSettings | type[ServiceSettings]) -> set[str]:
@@ -63,32 +71,32 @@ def test_every_environment_variable_is_a_setting_with_an_allowed_value(deploymen
         assert env.keys() <= names(SETTINGS[name].from_environ(env))
 
 
-@pytest.mark.parametrize("overlay", LOGIC_OVERLAYS)
+@pytest.mark.parametrize("overlay", sorted(set(OVERLAYS) - CHANGES_BOTH))
 def test_another_logic_leaves_the_client_as_it_is(overlay: str) -> None:
     for kind in ("Deployment", "Service", "NetworkPolicy"):
         assert rendered(overlay, kind)["client"] == rendered("base", kind)["client"]
 
 
-@pytest.mark.parametrize("overlay", LOGIC_OVERLAYS)
-def test_what_a_component_adds_is_in_the_namespace(overlay: str) -> None:
-    for kind in ("Deployment", "StatefulSet", "Service", "NetworkPolicy", "Secret"):
-        for each in rendered(overlay, kind).values():
-            assert each["metadata"]["namespace"] == "api-network"
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everything_is_in_the_namespace(overlay: str) -> None:
+    for each in objects(overlay):
+        name = each["metadata"]["name" if each["kind"] == "Namespace" else "namespace"]
+        assert name == "api-network", each
 
 
 def test_the_database_that_comes_along_is_the_one_that_the_backend_uses() -> None:
     secret = {
         key: b64decode(value).decode()
-        for key, value in rendered("postgres", "Secret")["database"]["data"].items()
+        for key, value in rendered("overlays/postgres", "Secret")["database"]["data"].items()
     }
     env = {"LOGIC": "database", "DATABASE_URL": secret["DATABASE_URL"]}
     url = urlsplit(DatabaseSettings.from_environ(env).database_url)
 
-    postgres = container(rendered("postgres", "StatefulSet")["postgres"])
+    postgres = container(rendered("overlays/postgres", "StatefulSet")["postgres"])
     set_up = {each["name"]: each.get("value") for each in postgres["env"]}
     assert (url.username, url.path) == (set_up["POSTGRES_USER"], f"/{set_up['POSTGRES_DB']}")
     assert url.password == secret["POSTGRES_PASSWORD"]
-    assert url.hostname in rendered("postgres", "Service")
+    assert url.hostname in rendered("overlays/postgres", "Service")
 
 
 def test_the_container_and_service_ports_are_the_ones_the_service_listens_on() -> None:
