@@ -27,7 +27,10 @@ OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "k8s/ove
 # All others change the backend alone.
 CHANGES_BOTH = {"overlays/autoscaling", "overlays/dev"}
 # What the README asks for in Secrets that are the user's own.
-SECRETS = {"llm": {"LLM_BASE_URL": "https://models.example/v1", "LLM_MODEL": "large"}}
+SECRETS = {
+    "database": {"DATABASE_URL": "postgresql+psycopg://user:password@host/database"},
+    "llm": {"LLM_BASE_URL": "https://models.example/v1", "LLM_MODEL": "large"},
+}
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the manifests")
 
@@ -57,6 +60,17 @@ def container(deployment: dict[str, Any]) -> Any:
     return only
 
 
+def environment(deployment: dict[str, Any]) -> dict[str, str]:
+    """Return a container's environment, once the user has made the Secrets."""
+    env = {}
+    for each in container(deployment).get("env", []):
+        secret = each.get("valueFrom", {}).get("secretKeyRef")
+        env[each["name"]] = SECRETS[secret["name"]][secret["key"]] if secret else each["value"]
+    for each in container(deployment).get("envFrom", []):
+        env |= SECRETS[each["secretRef"]["name"]]
+    return env
+
+
 @pytest.fixture(scope="module", params=OVERLAYS)
 def deployments(request: pytest.FixtureRequest) -> dict[str, Any]:
     return rendered(request.param, "Deployment")
@@ -65,9 +79,7 @@ def deployments(request: pytest.FixtureRequest) -> dict[str, Any]:
 def test_every_environment_variable_is_a_setting_with_an_allowed_value(deployments: dict[str, Any]) -> None:
     assert deployments.keys() == SETTINGS.keys()
     for name, deployment in deployments.items():
-        env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
-        for each in container(deployment).get("envFrom", []):
-            env |= SECRETS.get(each["secretRef"]["name"], {})
+        env = environment(deployment)
         assert env.keys() <= names(SETTINGS[name].from_environ(env))
 
 
@@ -99,6 +111,20 @@ def test_the_database_that_comes_along_is_the_one_that_the_backend_uses() -> Non
     assert url.hostname in rendered("overlays/postgres", "Service")
 
 
+@pytest.mark.parametrize("overlay", ["overlays/database", "overlays/postgres"])
+def test_of_the_databases_secret_only_the_url_reaches_the_backend(overlay: str) -> None:
+    backend = container(rendered(overlay, "Deployment")["backend"])
+    [url] = [each for each in backend["env"] if "valueFrom" in each]
+    key = {"name": "database", "key": "DATABASE_URL", "optional": True}  # without it, it is SQLite
+    assert url == {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": key}}
+    assert "envFrom" not in backend
+
+
+def test_a_broken_pod_can_be_evicted() -> None:
+    for budget in rendered("base", "PodDisruptionBudget").values():
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
 def test_the_container_and_service_ports_are_the_ones_the_service_listens_on() -> None:
     for name, deployment in rendered("base", "Deployment").items():
         port = SETTINGS[name].from_environ({}).port
@@ -111,8 +137,7 @@ def test_a_stopping_pod_has_time_to_drain_and_to_answer() -> None:
     for name, deployment in rendered("base", "Deployment").items():
         command = container(deployment)["lifecycle"]["preStop"]["exec"]["command"][-1]
         flag, pause = re.fullmatch(r"touch (\S+) && sleep (\d+)", command).groups()  # type: ignore[union-attr]
-        env = {each["name"]: each["value"] for each in container(deployment).get("env", [])}
-        cut_off = int(pause) + graceful_timeout(SETTINGS[name].from_environ(env))
+        cut_off = int(pause) + graceful_timeout(SETTINGS[name].from_environ(environment(deployment)))
         assert flag == "/tmp/" + FLAG.name
         assert cut_off + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
 
