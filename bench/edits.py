@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from tests.e2e.cluster import SERVICES, Cluster
-from tests.e2e.dev_session import developing, edit
+from tests.e2e.dev_session import dev_session, edit
 
 # The forward of skaffold.yaml.
 URL = "http://127.0.0.1:8082"
@@ -16,7 +16,7 @@ REST = 2.0
 def edits(cluster: Cluster, times: int) -> dict[str, list[float]]:
     """Edit each service some times; gives the seconds from the write to the first new answer."""
     seconds: dict[str, list[float]] = {app: [] for app in SERVICES}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, developing(cluster, Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, dev_session(cluster, Path(folder)):
         for app in SERVICES:
             for number in range(times):
                 time.sleep(REST)

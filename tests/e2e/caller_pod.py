@@ -1,4 +1,4 @@
-"""Runs the unforgiving caller in a Pod beside the pair and checks that it lost nothing."""
+"""Run the lossless caller in a Pod beside the pair."""
 
 import json
 import re
@@ -14,53 +14,55 @@ from tests.e2e.cluster import NAMESPACE, Cluster, until
 
 CALLER_NAMESPACE = "api-network-e2e"
 SCRIPT = (Path(__file__).parent / "lossless_caller.py").read_text()
-# A case is about a minute long; a caller left alone ends on its own (seconds).
-LONGEST = 900
+# A caller that nobody stops ends on its own; a case takes a minute or two (seconds).
+MAX_SECONDS = 900
 KINDS = ("keep-alive", "new connections")
 
 
 @dataclass
-class Load:
-    """Callers in a Pod: how many requests of each kind at least, and what came of them."""
+class Calls:
+    """The requests that the callers in a Pod made: their summary and log, once they have stopped."""
 
     name: str
-    figures: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     log: str = ""
 
     def failures(self) -> dict[str, int]:
-        """Failed requests of either kind, by what went wrong."""
-        return {f"{kind}: {what}": n for kind in KINDS for what, n in self.figures[kind]["failures"].items()}
+        """Return the number of failed requests, by kind of caller and what went wrong."""
+        return {f"{kind}: {what}": n for kind in KINDS for what, n in self.summary[kind]["failures"].items()}
 
 
 @contextmanager
-def load(
+def calling(
     cluster: Cluster,
     name: str,
-    enough: int,
+    min_requests: int,
     *,
     connections: int = 16,
     rate: float = 100,
-) -> Iterator[Load]:
-    """Call the client from a Pod while the block runs, and until enough requests of each kind were made."""
+) -> Iterator[Calls]:
+    """Call the client from a Pod while the block runs, and until it has made min_requests of each kind."""
     pod = re.sub("[^a-z0-9]+", "-", name.lower())
     arguments = [
         f"client.{NAMESPACE}",
         "8082",
         f"--connections={connections}",
         f"--rate={rate}",
-        f"--enough={enough}",
-        f"--longest={LONGEST}",
+        f"--min-requests={min_requests}",
+        f"--max-seconds={MAX_SECONDS}",
     ]
     create_pod(cluster, pod, ["python", "-c", SCRIPT, *arguments])
     until(lambda: phase(cluster, pod) == "Running", f"running: the caller of {name}")
-    load = Load(name)
+    calls = Calls(name)
     try:
-        yield load
+        yield calls
         cluster.execute(pod, "touch", "/tmp/stop", namespace=CALLER_NAMESPACE)
-        until(lambda: phase(cluster, pod) in ("Succeeded", "Failed"), f"done: the caller of {name}", LONGEST)
-        load.log = cluster.core.read_namespaced_pod_log(pod, CALLER_NAMESPACE)
-        assert phase(cluster, pod) == "Succeeded", load.log
-        load.figures = json.loads(load.log.splitlines()[-1])
+        until(
+            lambda: phase(cluster, pod) in ("Succeeded", "Failed"), f"done: the caller of {name}", MAX_SECONDS
+        )
+        calls.log = cluster.core.read_namespaced_pod_log(pod, CALLER_NAMESPACE)
+        assert phase(cluster, pod) == "Succeeded", calls.log
+        calls.summary = json.loads(calls.log.splitlines()[-1])
     finally:
         cluster.core.delete_namespaced_pod(pod, CALLER_NAMESPACE, grace_period_seconds=0)
 
@@ -72,7 +74,7 @@ def create_pod(
     labels: dict[str, str] | None = None,
     namespace: str = CALLER_NAMESPACE,
 ) -> None:
-    """Start a Pod from the client's image, on the control plane, where no test takes a node away."""
+    """Start a Pod from the client's image, on the control plane, the one node that no test drains."""
     image = (
         cluster.apps.read_namespaced_deployment("client", NAMESPACE).spec.template.spec.containers[0].image
     )
@@ -84,7 +86,7 @@ def create_pod(
         "image": image,
         "command": command,
         "imagePullPolicy": "Never",
-        "ports": [{"name": "http", "containerPort": 8080}],  # for one that stands in for a backend
+        "ports": [{"name": "http", "containerPort": 8080}],  # of a Pod that stands in for the backend
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -108,12 +110,12 @@ def create_pod(
 
 
 def phase(cluster: Cluster, pod: str) -> str:
-    """Pending, Running, Succeeded or Failed."""
+    """Return Pending, Running, Succeeded or Failed."""
     return str(cluster.core.read_namespaced_pod_status(pod, CALLER_NAMESPACE).status.phase)
 
 
 def make_namespace(cluster: Cluster) -> None:
-    """Make the callers' namespace, empty; the pair's own has policies that would hold callers back."""
+    """Make an empty namespace for callers; in the pair's own, NetworkPolicies would block them."""
     try:
         cluster.core.create_namespace({"metadata": {"name": CALLER_NAMESPACE}})
     except ConflictException:  # of an earlier run

@@ -1,4 +1,4 @@
-"""The kind cluster as the tests see it. They import no application code: only what is deployed counts."""
+"""The kind cluster. Tests that use it import no application code: they test what is deployed."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*command: str, timeout: float = 300) -> str:
-    """Run a command in the project's root; give its output, or fail with it."""
+    """Run a command in the project's root and return its output, or fail with it."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -40,10 +40,10 @@ def kubectl(*arguments: str, timeout: float = 300) -> str:
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 120, pause: float = 0.2) -> Any:
-    """Wait until the condition holds and give its value; fail, saying what did not happen, otherwise."""
+    """Wait until the condition is true and return its value; fail when it takes longer."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"after {seconds} s still not {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(pause)
     return value
 
@@ -53,18 +53,18 @@ class Cluster:
 
     def __init__(self) -> None:
         api = config.new_client_from_config(context=CONTEXT)  # type: ignore[no-untyped-call]
-        # Any: every field of the API's types may be None, and none that we read is.
+        # Any: in the API's types every field may be None, though those read here never are.
         self.core: Any = client.CoreV1Api(api)
         self.apps: Any = client.AppsV1Api(api)
         self.custom: Any = client.CustomObjectsApi(api)
 
     def pods(self, app: str) -> list[Any]:
-        """The service's Pods that are not being deleted."""
+        """Return the service's Pods that are not being deleted."""
         pods = self.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={app}").items
         return [pod for pod in pods if not pod.metadata.deletion_timestamp]
 
     def settled(self, app: str) -> bool:
-        """Whether the service's Pods are all of the newest kind and ready, with no old one left."""
+        """Return whether the service's Pods are all up to date and ready, and no old one is left."""
         deployment = self.apps.read_namespaced_deployment(app, NAMESPACE)
         wanted, status = deployment.spec.replicas, deployment.status
         everything = self.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={app}").items
@@ -75,17 +75,17 @@ class Cluster:
         )
 
     def settle(self, seconds: float = 240) -> None:
-        """Wait for both services to be settled."""
+        """Wait until both services are settled."""
         for app in SERVICES:
             until(partial(self.settled, app), f"settled: {app}", seconds)
 
     def scale(self, app: str, replicas: int) -> None:
-        """Set a service's replicas."""
+        """Set the number of a service's Pods."""
         self.apps.patch_namespaced_deployment_scale(app, NAMESPACE, {"spec": {"replicas": replicas}})
 
     @contextmanager
     def changed(self, app: str, **env: str) -> Iterator[None]:
-        """Other environment variables while the block runs, then the deployed ones again."""
+        """Set environment variables while the block runs, and restore the deployed ones afterwards."""
         [container] = self.apps.read_namespaced_deployment(app, NAMESPACE).spec.template.spec.containers
         self.patch_container(app, env=[{"name": name, "value": value} for name, value in env.items()])
         try:
@@ -105,13 +105,13 @@ class Cluster:
         self.apps.patch_namespaced_deployment(app, NAMESPACE, {"spec": {"template": pod}})
 
     def requests_seen(self, app: str, since: int) -> dict[str, int]:
-        """How many requests for `/` each of the service's Pods logged in the last seconds."""
+        """Return how many requests for `/` each of the service's Pods logged in the last seconds."""
         names = [pod.metadata.name for pod in self.pods(app)]
         logs = {n: self.core.read_namespaced_pod_log(n, NAMESPACE, since_seconds=since) for n in names}
         return {name: log.count('"GET / ') for name, log in logs.items()}
 
     def execute(self, pod: str, *command: str, namespace: str = NAMESPACE) -> str:
-        """Run a command in a Pod and give what it prints."""
+        """Run a command in a Pod and return its output."""
         session = stream(
             self.core.connect_get_namespaced_pod_exec,
             pod,
@@ -131,7 +131,7 @@ class Cluster:
 
 @contextmanager
 def port_forward(resource: str, port: int) -> Iterator[str]:
-    """Reach a Service or a Pod from this machine: gives the base URL."""
+    """Forward a port of a Service or Pod to this machine while the block runs; yield the base URL."""
     command = [
         "kubectl",
         "--context",

@@ -1,4 +1,4 @@
-"""One cluster for all cluster tests, healthy before each of them."""
+"""Fixtures for tests on the kind cluster."""
 
 import pytest
 from kubernetes.config import ConfigException
@@ -20,13 +20,13 @@ def cluster() -> Cluster:
 
 @pytest.fixture(autouse=True)
 def healthy(cluster: Cluster) -> None:
-    """Leave nothing of one test to the next."""
+    """Start each test with the pair settled."""
     cluster.settle()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured."""
-    if measurements.loads or measurements.notes:
-        terminalreporter.section("figures")
-        for line in [*(measurements.table() if measurements.loads else []), "", *measurements.notes]:
+    """Print the measurements."""
+    if measurements.cases or measurements.notes:
+        terminalreporter.section("measurements")
+        for line in [*(measurements.table() if measurements.cases else []), "", *measurements.notes]:
             terminalreporter.write_line(line)

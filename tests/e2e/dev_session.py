@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, run, until
 
-# What is edited in each service: a file, a text in it, and what stands there instead. The backend
-# computes the message; once the client is edited, so does it.
+# For each service, the file to edit, the text to replace in it, and the replacement. An edited client
+# overrides the backend's message.
 EDITS = {
     "backend": ("backend/logic/hello.py", '"hello world"', '"{}"'),
     "client": ("client/app.py", '"source": "client"', '"source": "client", "message": "{}"'),
@@ -22,8 +22,8 @@ EDITS = {
 
 
 @contextmanager
-def developing(cluster: Cluster, folder: Path) -> Iterator[None]:
-    """Copy the project to a folder and run `make dev` there; the pair runs as before afterwards."""
+def dev_session(cluster: Cluster, folder: Path) -> Iterator[None]:
+    """Run `make dev` in a copy of the project while the block runs, and deploy the pair again afterwards."""
     for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").split():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
@@ -52,7 +52,7 @@ def developing(cluster: Cluster, folder: Path) -> Iterator[None]:
 
 
 def message(url: str) -> str:
-    """What the service says, whoever answers it."""
+    """Return the message in the service's answer, or the error."""
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return str(json.load(answer)["message"])
@@ -61,7 +61,7 @@ def message(url: str) -> str:
 
 
 def edit(folder: Path, app: str, text: str, url: str) -> float:
-    """Have a service of the copy say a text; gives the seconds until it does."""
+    """Edit a service's message in the copy and return the seconds until it answers with it."""
     name, old, new = EDITS[app]
     original = (ROOT / name).read_text()
     assert old in original

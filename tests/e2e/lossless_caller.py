@@ -1,8 +1,8 @@
-"""An unforgiving caller, run in a Pod of the cluster: every request must succeed at its first try.
+"""A caller that never retries, run in a Pod of the cluster: every request must succeed at once.
 
-Some connections are kept alive and idle for seconds now and then; beside them, requests on new
-connections come at a fixed rate, whether earlier ones are answered or not. Nothing is retried.
-Prints one line of JSON when told to stop (a file) and enough was asked.
+Some connections are kept alive, and now and then idle for seconds; others are new for each request,
+at a fixed rate, whether earlier requests are answered or not. Once STOP exists and enough requests
+were made, it prints a summary as a line of JSON.
 
 Standard library only: it runs on the client's image.
 """
@@ -19,31 +19,30 @@ from pathlib import Path
 from typing import Any
 
 STOP = Path("/tmp/stop")
-# The backend's logic may change what else an answer says.
+# Other fields depend on the backend's logic.
 EXPECTED = {"status_code": 200, "source": "client"}
-# Longer than any answer may take: what is still open then hangs.
+# Longer than any answer may take (seconds).
 HUNG_AFTER = 40.0
-IDLE_SHARE, SHORTEST_IDLE, LONGEST_IDLE = 0.01, 1.0, 5.0
-# Between two requests of a connection: callers compete with the pair for two cores.
-BETWEEN = 0.05
+IDLE_SHARE, MIN_IDLE, MAX_IDLE = 0.01, 1.0, 5.0
+# Between two requests on a connection, since callers share the pair's cores (seconds).
+PAUSE = 0.05
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Tally:
-    """The requests of one kind: how many, how fast, and what failed."""
+    """The requests of one kind: their number, latencies and failures."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.failures: Counter[str] = Counter()
-
         self.refusals: list[float] = []
 
     @property
     def requests(self) -> int:
         return len(self.seconds) + self.failures.total()
 
-    def figures(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         return {
             "requests": self.requests,
             "failures": dict(self.failures),
@@ -55,13 +54,13 @@ class Tally:
 
 
 def percentile(seconds: list[float], percent: int) -> float:
-    """In milliseconds."""
+    """Return a percentile in milliseconds."""
     in_order = sorted(seconds) or [0.0]
     return round(1000 * in_order[len(in_order) * percent // 100], 1)
 
 
-async def ask(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
-    """Send a request and read its answer: what is wrong with it ("" for nothing), and may another follow?"""
+async def exchange(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
+    """Send a request; return what is wrong with its answer ("" if nothing) and whether it is kept alive."""
     reader, writer = streams
     connection = "keep-alive" if keep else "close"
     writer.write(f"GET {path} HTTP/1.1\r\nHost: client\r\nConnection: {connection}\r\n\r\n".encode())
@@ -78,10 +77,10 @@ async def ask(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
     return "", keep and "connection: close" not in head
 
 
-async def once(
+async def call(
     tally: Tally, address: tuple[str, int], streams: Streams | None, *, keep: bool
 ) -> Streams | None:
-    """Make one request, count it, and give back the connection if it may be used again."""
+    """Make a request, count it, and return the connection if it is kept alive."""
     started = time.monotonic()
     step = "send" if streams else "connect"
     again = False
@@ -90,7 +89,7 @@ async def once(
             if streams is None:
                 streams = await asyncio.open_connection(*address)
                 step = "first answer"
-            wrong, again = await ask(streams, "/", keep=keep)
+            wrong, again = await exchange(streams, "/", keep=keep)
     except (OSError, EOFError, TimeoutError) as error:
         wrong = f"{step}: {type(error).__name__}"
     took = time.monotonic() - started
@@ -108,52 +107,49 @@ async def once(
 
 
 async def keep_alive(tally: Tally, address: tuple[str, int], done: asyncio.Event) -> None:
-    """Use one connection for as long as the other side keeps it."""
+    """Make requests on one connection, and on a new one whenever that is closed."""
     streams = None
     while not done.is_set():
-        streams = await once(tally, address, streams, keep=True)
+        streams = await call(tally, address, streams, keep=True)
         idle = random.random() < IDLE_SHARE
-        await asyncio.sleep(random.uniform(SHORTEST_IDLE, LONGEST_IDLE) if idle else BETWEEN)
+        await asyncio.sleep(random.uniform(MIN_IDLE, MAX_IDLE) if idle else PAUSE)
 
 
 async def new_connections(tally: Tally, address: tuple[str, int], done: asyncio.Event, rate: float) -> None:
-    """Open a connection per request, at a rate that does not wait for answers."""
+    """Open a connection for each request, at a rate that does not wait for answers."""
     started, tasks = time.monotonic(), set()
     for number in range(10_000_000):
         if done.is_set():
             break
         await asyncio.sleep(max(0, started + number / rate - time.monotonic()))
-        task = asyncio.create_task(once(tally, address, None, keep=False))
+        task = asyncio.create_task(call(tally, address, None, keep=False))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
 
 
 async def main(options: argparse.Namespace) -> dict[str, Any]:
-    address = (
-        socket.gethostbyname(options.host),
-        options.port,
-    )  # once: a lookup per request would test the DNS
+    # Looked up once: a lookup for each request would test the DNS.
+    address = (socket.gethostbyname(options.host), options.port)
     kept, fresh, done, started = Tally(), Tally(), asyncio.Event(), time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(options.connections):
             tasks.create_task(keep_alive(kept, address, done))
         if options.rate:
             tasks.create_task(new_connections(fresh, address, done, options.rate))
-        while time.monotonic() < started + options.longest:
+        while time.monotonic() < started + options.max_seconds:
             await asyncio.sleep(0.1)
             least = min(
                 t.requests for t, used in ((kept, options.connections), (fresh, options.rate)) if used
             )
-            if stopped() and least >= options.enough:
+            if stopped() and least >= options.min_requests:
                 break
         done.set()
     seconds = round(time.monotonic() - started, 1)
-    return {"keep-alive": kept.figures(), "new connections": fresh.figures(), "seconds": seconds}
+    return {"keep-alive": kept.summary(), "new connections": fresh.summary(), "seconds": seconds}
 
 
 def stopped() -> bool:
-    """Whether the caller's caller wants no more than enough."""
     return STOP.exists()
 
 
@@ -163,6 +159,6 @@ if __name__ == "__main__":
     parser.add_argument("port", type=int)
     parser.add_argument("--connections", type=int, help="kept alive")
     parser.add_argument("--rate", type=float, help="requests a second on new connections")
-    parser.add_argument("--enough", type=int, help="requests of each kind before it stops")
-    parser.add_argument("--longest", type=float, help="seconds after which it stops all the same")
+    parser.add_argument("--min-requests", type=int, help="of each kind, before it stops")
+    parser.add_argument("--max-seconds", type=float, help="after which it stops all the same")
     print(json.dumps(asyncio.run(main(parser.parse_args()))))

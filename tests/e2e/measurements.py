@@ -1,22 +1,22 @@
-"""What the tests measured, printed as a table at the end of the run."""
+"""What the tests measured, printed at the end of the run."""
 
-from tests.e2e.caller_pod import KINDS, Load
+from tests.e2e.caller_pod import KINDS, Calls
 
+cases: list[Calls] = []
 notes: list[str] = []
-loads: list[Load] = []
 
 
 def table() -> list[str]:
-    """A line per case and kind of caller, in Markdown."""
+    """Return a line per case and kind of caller, in Markdown."""
     lines = [
         "| case | caller | requests | failed | p50 ms | p99 ms | seconds |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    for load in loads:
+    for case in cases:
         for kind in KINDS:
-            figures = load.figures[kind]
-            failed = sum(figures["failures"].values())
-            cells = [load.name, kind, figures["requests"], failed, figures["p50_ms"], figures["p99_ms"]]
-            if figures["requests"]:
-                lines.append(f"| {' | '.join(map(str, cells))} | {load.figures['seconds']} |")
+            summary = case.summary[kind]
+            failed = sum(summary["failures"].values())
+            cells = [case.name, kind, summary["requests"], failed, summary["p50_ms"], summary["p99_ms"]]
+            if summary["requests"]:
+                lines.append(f"| {' | '.join(map(str, cells))} | {case.summary['seconds']} |")
     return lines

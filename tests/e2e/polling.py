@@ -1,4 +1,4 @@
-"""Asking the pair from this machine, through a port-forward or a published port."""
+"""Requests from this machine, through a port-forward or a published port."""
 
 import json
 import threading
@@ -14,14 +14,14 @@ from typing import Any
 
 @dataclass
 class Answer:
-    at: float
-    took: float
+    sent_at: float
+    seconds: float
     status: int
     content: Any
 
 
-def ask(url: str) -> Answer:
-    """One answer, on a connection of its own; a connection error fails the test."""
+def get(url: str) -> Answer:
+    """Send a request on a connection of its own; a connection error fails the test."""
     started = time.monotonic()
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
@@ -32,17 +32,17 @@ def ask(url: str) -> Answer:
 
 
 @contextmanager
-def asking(url: str) -> Iterator[list[Answer]]:
-    """Ask all the time, four at once, while the block runs."""
+def polling(url: str) -> Iterator[list[Answer]]:
+    """Send requests in four threads while the block runs; the list grows with their answers."""
     answers: list[Answer] = []
     done = threading.Event()
 
-    def work() -> None:
+    def poll() -> None:
         while not done.wait(0.05):
-            answers.append(ask(url))
+            answers.append(get(url))
 
     with ThreadPoolExecutor(4) as pool:
-        workers = [pool.submit(work) for _ in range(4)]
+        workers = [pool.submit(poll) for _ in range(4)]
         try:
             yield answers
         finally:

@@ -6,7 +6,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import load
+from tests.e2e.caller_pod import calling
 from tests.e2e.cluster import SERVICES, Cluster, kubectl, run, until
 
 pytestmark = pytest.mark.full
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.full
 
 @pytest.fixture
 def autoscaled(cluster: Cluster) -> Iterator[None]:
-    """The pair with the component; without it again afterwards."""
+    """The pair with the component, and without it afterwards."""
     try:
         cluster.custom.list_cluster_custom_object("metrics.k8s.io", "v1beta1", "nodes")
     except ApiException:
@@ -28,7 +28,7 @@ def autoscaled(cluster: Cluster) -> Iterator[None]:
 
 
 def replicas(cluster: Cluster, app: str) -> int:
-    """How many Pods the autoscaler asks for."""
+    """Return the number of a service's Pods."""
     return len(cluster.pods(app))
 
 
@@ -41,12 +41,12 @@ def test_pods_follow_the_load_without_a_failed_request(cluster: Cluster) -> None
         return most["client"] > 2
 
     # More than two Pods' worth of work: 64 callers that hardly pause.
-    with load(cluster, "autoscaling up", 0, connections=64, rate=50) as busy:
+    with calling(cluster, "autoscaling up", 0, connections=64, rate=50) as busy:
         until(added, "added: Pods for the load", 240)
         until(lambda: cluster.settled("client"), "settled: the client", 120)
-    with load(cluster, "autoscaling down", 0, connections=2, rate=5) as calm:
+    with calling(cluster, "autoscaling down", 0, connections=2, rate=5) as calm:
         until(lambda: all(replicas(cluster, app) == 2 for app in SERVICES), "back: two Pods each", 400)
         cluster.settle()
-    measurements.loads.extend([busy, calm])
+    measurements.cases.extend([busy, calm])
     measurements.notes.append(f"autoscaling: 2 Pods each, up to {most}, and 2 again")
     assert busy.failures() | calm.failures() == {}, busy.log + calm.log

@@ -7,9 +7,9 @@ import pytest
 
 from tests.e2e import measurements
 from tests.e2e.cluster import SERVICES, Cluster, port_forward
-from tests.e2e.dev_session import developing, edit, message
+from tests.e2e.dev_session import dev_session, edit, message
 
-# The promise, in seconds; the script that measures also runs on the cluster's machine.
+# More than the README says, since the cluster and this test share a machine (seconds).
 LIVE_WITHIN = 3.0
 
 pytestmark = pytest.mark.full
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.full
 def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the project that may be edited, under skaffold dev."""
     copy = tmp_path_factory.mktemp("project")
-    with developing(cluster, copy):
+    with dev_session(cluster, copy):
         assert all(map(cluster.settled, SERVICES)), "an edit fails while Pods of before are left"
         yield copy
 
@@ -39,7 +39,7 @@ def test_an_edit_is_live_without_an_image_build_or_a_new_container(
 
 
 def container_ids(cluster: Cluster) -> set[str]:
-    """Every container of the pair, with its image."""
+    """Return the pair's containers, with their images."""
     statuses = [
         status for app in SERVICES for pod in cluster.pods(app) for status in pod.status.container_statuses
     ]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import load
+from tests.e2e.caller_pod import calling
 from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, kubectl, port_forward, run, until
-from tests.e2e.polling import ask, asking
+from tests.e2e.polling import get, polling
 
-ENOUGH = 5_000
+MIN_REQUESTS = 5_000
 
 pytestmark = pytest.mark.full
 
@@ -59,7 +59,7 @@ def apply(cluster: Cluster, path: Path) -> None:
 
 
 def client_pods(cluster: Cluster) -> set[tuple[str, str]]:
-    """What would change if the client were deployed anew."""
+    """Return what a roll-out of the client would change."""
     return {(pod.metadata.uid, pod.status.container_statuses[0].image_id) for pod in cluster.pods("client")}
 
 
@@ -68,30 +68,30 @@ def test_the_logic_changes_from_hello_to_database_and_back_and_no_request_fails(
 ) -> None:
     apply(cluster, overlays["base"])  # without skaffold's own labels
     before = client_pods(cluster)
-    with load(cluster, "hello, database, hello", ENOUGH) as callers:
+    with calling(cluster, "hello, database, hello", MIN_REQUESTS) as calls:
         apply(cluster, overlays["postgres"])
         with port_forward("service/client", 8082) as url:
-            answer = ask(f"{url}/?latitude__gt=60&sort=-latitude&limit=1")
+            answer = get(f"{url}/?latitude__gt=60&sort=-latitude&limit=1")
         apply(cluster, overlays["base"])
-    measurements.loads.append(callers)
+    measurements.cases.append(calls)
     assert (answer.status, len(answer.content["rows"])) == (200, 1), answer
-    assert callers.failures() == {}, callers.log
+    assert calls.failures() == {}, calls.log
     assert client_pods(cluster) == before
 
 
 def test_a_killed_database_gives_503s_until_it_is_back(cluster: Cluster, overlays: dict[str, Path]) -> None:
     apply(cluster, overlays["postgres"])
-    with port_forward("service/client", 8082) as url, asking(f"{url}/?limit=1") as answers:
+    with port_forward("service/client", 8082) as url, polling(f"{url}/?limit=1") as answers:
         until(lambda: answers and answers[-1].status == 200, "answered from the database")
         cluster.core.delete_namespaced_pod("postgres-0", NAMESPACE, grace_period_seconds=0)
         until(lambda: answers[-1].status == 503, "a 503", 30, pause=0.02)
         until(lambda: database_ready(cluster), "ready: the database", 120, pause=0.05)
         ready = time.monotonic()
-        until(lambda: answers[-1].status == 200 and answers[-1].at > ready, "back", 30, pause=0.02)
+        until(lambda: answers[-1].status == 200 and answers[-1].sent_at > ready, "back", 30, pause=0.02)
         back = time.monotonic() - ready
         restarts = [s.restart_count for pod in cluster.pods("backend") for s in pod.status.container_statuses]
     refused = [answer for answer in answers if answer.status != 200]
-    slowest = max(answer.took for answer in refused)
+    slowest = max(answer.seconds for answer in refused)
     measurements.notes.append(
         f"PostgreSQL killed: {len(refused)} answers of 503, the slowest after {slowest:.2f} s; "
         f"back after {back:.2f} s"

@@ -24,7 +24,7 @@ print(json.dumps(reached))
 
 
 def reached(cluster: Cluster, pod: str, namespace: str, *targets: str) -> dict[str, bool]:
-    """Which targets a Pod can connect to."""
+    """Return which targets a Pod can connect to."""
     result: dict[str, bool] = json.loads(
         cluster.execute(pod, "python", "-c", PROBE, *targets, namespace=namespace)
     )
@@ -48,7 +48,7 @@ def addresses(cluster: Cluster) -> dict[str, Any]:
 
 
 def tried(cluster: Cluster, addresses: dict[str, Any], pod: str, namespace: str, *names: str) -> set[str]:
-    """Which of the named targets the Pod reaches."""
+    """Return which of the named targets the Pod reaches."""
     result = reached(cluster, pod, namespace, *(addresses[name] for name in names))
     return {name for name in names if result[addresses[name]]}
 

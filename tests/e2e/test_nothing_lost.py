@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import KINDS, load
+from tests.e2e.caller_pod import KINDS, calling
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, run, until
 
-ENOUGH = 10_000
+MIN_REQUESTS = 10_000
 
 
 @contextmanager
-def nothing_lost(cluster: Cluster, case: str, enough: int = ENOUGH) -> Iterator[None]:
-    """Call the client all through the block, then until old Pods are gone: no request may fail."""
-    with load(cluster, case, enough) as callers:
+def nothing_lost(cluster: Cluster, case: str, min_requests: int = MIN_REQUESTS) -> Iterator[None]:
+    """Call the client while the block runs and until old Pods are gone; fail if a request did."""
+    with calling(cluster, case, min_requests) as calls:
         yield
         cluster.settle()
-    measurements.loads.append(callers)
-    assert callers.failures() == {}, callers.log
+    measurements.cases.append(calls)
+    assert calls.failures() == {}, calls.log
     for kind in KINDS:
-        assert callers.figures[kind]["requests"] >= enough
+        assert calls.summary[kind]["requests"] >= min_requests
 
 
 def restart(*services: str) -> None:
@@ -32,7 +32,7 @@ def restart(*services: str) -> None:
 
 
 def test_a_rollout_of_both_at_once_loses_nothing_quickly(cluster: Cluster) -> None:
-    with nothing_lost(cluster, "roll-out of both, quick", enough=2_000):
+    with nothing_lost(cluster, "roll-out of both, quick", min_requests=2_000):
         restart(*SERVICES)
 
 
@@ -112,14 +112,14 @@ def test_a_killed_backend_container_is_hidden_by_the_client(cluster: Cluster) ->
 
 @pytest.mark.full
 def test_a_killed_client_container_loses_only_what_was_in_flight_on_it(cluster: Cluster) -> None:
-    with load(cluster, "SIGKILL a client container", ENOUGH) as callers:
+    with calling(cluster, "SIGKILL a client container", MIN_REQUESTS) as calls:
         kill_container(cluster, "client")
-    measurements.loads.append(callers)
-    lost = callers.failures()
+    measurements.cases.append(calls)
+    lost = calls.failures()
     measurements.notes.append(f"SIGKILL a client container: lost {lost}")
     # Connections break; an answer is never wrong. What was in flight is about half of the callers'.
-    assert not [what for what in lost if "status" in what or "body" in what], callers.log
-    assert sum(lost.values()) < 100, callers.log
+    assert not [what for what in lost if "status" in what or "body" in what], calls.log
+    assert sum(lost.values()) < 100, calls.log
 
 
 BROKEN: dict[str, dict[str, Any]] = {
@@ -141,6 +141,6 @@ def test_a_broken_rollout_stalls_and_rollout_undo_repairs_it(cluster: Cluster, b
 
 
 def waiting(cluster: Cluster) -> set[str]:
-    """Why containers of the backend wait."""
+    """Return the reasons why containers of the backend are waiting."""
     states = [s.state for pod in cluster.pods("backend") for s in pod.status.container_statuses or []]
     return {state.waiting.reason for state in states if state.waiting}

@@ -1,4 +1,4 @@
-"""Twice the load that the client can serve: what it cannot take it refuses at once."""
+"""At twice the load that it can serve, the client refuses at once what is too much."""
 
 import time
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import create_pod, load
+from tests.e2e.caller_pod import calling, create_pod
 from tests.e2e.cluster import NAMESPACE, Cluster, port_forward, until
-from tests.e2e.polling import Answer, ask
+from tests.e2e.polling import Answer, get
 
 # A backend that takes a second, so that the client's limit decides what it can serve.
 SLOW_BACKEND = """
@@ -25,12 +25,12 @@ async def main():
         await server.serve_forever()
 asyncio.run(main())
 """
-MOST = 50
+LIMIT = 50
 
 
 @contextmanager
 def slow_backend(cluster: Cluster) -> Iterator[None]:
-    """The Service `backend` leads to the slow one while the block runs."""
+    """Point the Service `backend` to a slow one while the block runs."""
     create_pod(cluster, "slow", ["python", "-c", SLOW_BACKEND], {"app": "backend", "slow": "yes"}, NAMESPACE)
     try:
         set_selector(cluster, "yes")
@@ -46,44 +46,44 @@ def set_selector(cluster: Cluster, slow: str | None) -> None:
 
 @pytest.mark.full
 def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once(cluster: Cluster) -> None:
-    with cluster.changed("client", MAX_IN_FLIGHT=str(MOST)):
+    with cluster.changed("client", MAX_IN_FLIGHT=str(LIMIT)):
         before = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
         with slow_backend(cluster):
             with port_forward("service/client", 8082) as url:
-                until(lambda: slow(ask(url)), "answered by the slow backend", 60)
+                until(lambda: slow(get(url)), "answered by the slow backend", 60)
             # Two Pods take 50 requests a second each.
-            with load(cluster, "overload", 0, connections=0, rate=4 * MOST) as callers:
+            with calling(cluster, "overload", 0, connections=0, rate=4 * LIMIT) as calls:
                 started = time.monotonic()
                 until(lambda: time.monotonic() > started + 60, "a minute of overload", 70)
-        overload = time.monotonic()
+        overload_ended = time.monotonic()
         with port_forward("service/client", 8082) as url:
-            until(lambda: (answer := ask(url)).status == 200 and answer.took < 1, "normal service", 30)
-        normal = time.monotonic() - overload
+            until(lambda: (answer := get(url)).status == 200 and answer.seconds < 1, "normal service", 30)
+        recovery = time.monotonic() - overload_ended
         after = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
-        memory = max(most_memory(cluster, name) for name in after)
-    answered = callers.figures["new connections"]
+        memory = max(peak_memory(cluster, name) for name in after)
+    answered = calls.summary["new connections"]
     measurements.notes.append(
-        f"overload: {answered}, normal service after {normal:.1f} s, at most {memory / 2**20:.0f} MiB"
+        f"overload: {answered}, normal service after {recovery:.1f} s, at most {memory / 2**20:.0f} MiB"
     )
     refused = answered["failures"].pop("status 503 with retry-after")
-    assert answered["failures"] == {}, callers.log
-    assert answered["requests"] > 60 * 4 * MOST * 0.9
+    assert answered["failures"] == {}, calls.log
+    assert answered["requests"] > 60 * 4 * LIMIT * 0.9
     assert 0.3 < refused / answered["requests"] < 0.7
     assert answered["p99_ms"] < 2000
     assert answered["refused_p99_ms"] < 100
     assert after == before
-    assert normal < 5
+    assert recovery < 5
 
 
 def slow(answer: Answer) -> bool:
-    return answer.status == 200 and answer.took > 1
+    return answer.status == 200 and answer.seconds > 1
 
 
 def restarts(pod: object) -> int:
     return sum(status.restart_count for status in pod.status.container_statuses)  # type: ignore[attr-defined]
 
 
-def most_memory(cluster: Cluster, pod: str) -> int:
-    """The most memory that the container ever used, in bytes (cgroup v2 or v1)."""
+def peak_memory(cluster: Cluster, pod: str) -> int:
+    """Return the most memory that the container ever used, in bytes (cgroup v2 or v1)."""
     read = "cd /sys/fs/cgroup; cat memory.peak memory/memory.max_usage_in_bytes 2>/dev/null; true"
     return int(cluster.execute(pod, "sh", "-c", read).split()[0])

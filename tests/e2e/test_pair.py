@@ -7,22 +7,22 @@ import pytest
 from kubernetes.client.exceptions import ForbiddenException
 
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, until
-from tests.e2e.polling import ask
+from tests.e2e.polling import get
 
 HELLO = {"status_code": 200, "message": "hello world"}
 
 
-def get(url: str) -> tuple[int, Any]:
-    """The status and JSON of a URL."""
-    answer = ask(url)
+def get_json(url: str) -> tuple[int, Any]:
+    """Return the status and JSON of an answer."""
+    answer = get(url)
     return answer.status, answer.content
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_port_forward_answers(service: str) -> None:
     with port_forward(f"service/{service}", {"backend": 8080, "client": 8082}[service]) as url:
-        assert get(url) == (200, HELLO | {"source": service})
-        assert get(f"{url}/nothing")[0] == 404
+        assert get_json(url) == (200, HELLO | {"source": service})
+        assert get_json(f"{url}/nothing")[0] == 404
 
 
 def test_the_backends_dns_name_works_from_a_client_pod(cluster: Cluster) -> None:
@@ -48,7 +48,7 @@ def test_answers_come_from_more_than_one_backend_pod(cluster: Cluster) -> None:
     with port_forward("service/client", 8082) as url:
 
         def answered() -> list[int]:
-            get(f"{url}/?who")
+            get_json(f"{url}/?who")
             names = [pod.metadata.name for pod in cluster.pods("backend")]
             logs = [cluster.core.read_namespaced_pod_log(name, NAMESPACE) for name in names]
             return [log.count("GET /?who ") for log in logs]
@@ -80,8 +80,8 @@ def test_containers_run_as_a_user_who_can_write_nowhere_but_tmp(cluster: Cluster
 def test_compose_answers() -> None:
     try:
         run("docker", "compose", "up", "--build", "--detach", "--wait", timeout=600)
-        assert get("http://127.0.0.1:8080") == (200, HELLO | {"source": "backend"})
-        assert get("http://127.0.0.1:8082") == (200, HELLO | {"source": "client"})
+        assert get_json("http://127.0.0.1:8080") == (200, HELLO | {"source": "backend"})
+        assert get_json("http://127.0.0.1:8082") == (200, HELLO | {"source": "client"})
         names = run(
             "docker",
             "network",
@@ -92,7 +92,7 @@ def test_compose_answers() -> None:
         )
         assert sorted(names.split()) == ["bridge", "flask-backend", "flask-client"]
         run("docker", "compose", "stop", "backend")
-        assert get("http://127.0.0.1:8082") == (
+        assert get_json("http://127.0.0.1:8082") == (
             502,
             {"status_code": 502, "exc": "backend unreachable", "source": "client"},
         )

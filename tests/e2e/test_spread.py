@@ -5,23 +5,23 @@ import time
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import load
+from tests.e2e.caller_pod import calling
 from tests.e2e.cluster import Cluster, until
 
 
 @pytest.mark.full
 def test_each_of_four_backend_pods_has_its_share_half_a_minute_after_there_were_two(cluster: Cluster) -> None:
-    with load(cluster, "backend from 2 to 4, spread", 0, connections=64, rate=0) as callers:
+    with calling(cluster, "backend from 2 to 4, spread", 0, connections=64, rate=0) as calls:
         cluster.scale("backend", 4)
         until(lambda: cluster.settled("backend"), "settled: the backend at 4 replicas", pause=0.1)
         four = time.monotonic()
         until(lambda: time.monotonic() > four + 30 + 60, "measured for a minute", 100)
         seen = cluster.requests_seen("backend", since=60)
         cluster.scale("backend", 2)
-    measurements.loads.append(callers)
+    measurements.cases.append(calls)
     total = sum(seen.values())
     shares = sorted(round(100 * count / total) for count in seen.values())
     measurements.notes.append(f"spread: {shares} % of {total} requests")
-    assert callers.failures() == {}, callers.log
+    assert calls.failures() == {}, calls.log
     assert len(shares) == 4
     assert min(shares) >= 15
