@@ -48,5 +48,7 @@ def test_pods_follow_the_load_without_a_failed_request(cluster: Cluster) -> None
         until(lambda: all(replicas(cluster, app) == 2 for app in SERVICES), "back: two Pods each", 400)
         cluster.settle()
     measurements.cases.extend([busy, calm])
-    measurements.notes.append(f"autoscaling: 2 Pods each, up to {most}, and 2 again")
+    measurements.notes["autoscaling under load"] = (
+        f"backend from 2 Pods to {most['backend']}, client to {most['client']}, and 2 again"
+    )
     assert busy.failures() | calm.failures() == {}, busy.log + calm.log

@@ -116,7 +116,8 @@ def test_a_killed_client_container_loses_only_what_was_in_flight_on_it(cluster: 
         kill_container(cluster, "client")
     measurements.cases.append(calls)
     lost = calls.failures()
-    measurements.notes.append(f"SIGKILL a client container: lost {lost}")
+    what = ", ".join(f"{failure}: {number}" for failure, number in lost.items())
+    measurements.notes["lost with a killed client container"] = what or "nothing"
     # Connections break; an answer is never wrong. What was in flight is about half of the callers'.
     assert not [what for what in lost if "status" in what or "body" in what], calls.log
     assert sum(lost.values()) < 100, calls.log

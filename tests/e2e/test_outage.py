@@ -33,8 +33,9 @@ def test_without_a_backend_every_answer_is_a_502_within_3_s_until_it_is_back(clu
         for answer in refused
     )
     slowest = max(answer.seconds for answer in refused)
-    measurements.notes.append(
-        f"outage: {len(refused)} answers of 502, the slowest after {slowest:.2f} s; back after {back:.2f} s"
+    measurements.notes["backend scaled to 0"] = (
+        f"{len(refused)} answers of 502, the slowest after {slowest:.2f} s; "
+        f"back {back:.2f} s after the first Pod is ready"
     )
     assert slowest < 3 + MARGIN
     assert back < 5
@@ -63,10 +64,10 @@ def test_a_hanging_backend_pod_holds_up_no_other_call(cluster: Cluster) -> None:
     slow = [answer for answer in answers if answer.status == 504]
     fast = [answer for answer in answers if answer.status == 200]
     assert len(slow) + len(fast) == len(answers), {answer.status for answer in answers}
-    measurements.notes.append(
-        f"hang: {len(fast)} answers of 200, the slowest after {max(a.seconds for a in fast):.2f} s; "
+    measurements.notes["one of two backend Pods hangs"] = (
+        f"{len(fast)} answers of 200, the slowest after {max(a.seconds for a in fast):.2f} s; "
         f"{len(slow)} of 504, after {min(a.seconds for a in slow):.2f} to "
-        f"{max(a.seconds for a in slow):.2f} s"
+        f"{max(a.seconds for a in slow):.2f} s with a limit of {limit} s"
     )
     assert max(answer.seconds for answer in fast) < 1 + MARGIN
     assert all(limit - MARGIN < answer.seconds < limit + MARGIN for answer in slow)
