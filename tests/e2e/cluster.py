@@ -39,6 +39,11 @@ def kubectl(*arguments: str, timeout: float = 300) -> str:
     return run("kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *arguments, timeout=timeout)
 
 
+def skaffold_run(*arguments: str) -> None:
+    """Deploy the pair as a user does."""
+    run("skaffold", "run", *arguments, timeout=600)
+
+
 def until(condition: Callable[[], Any], what: str, seconds: float = 120, pause: float = 0.2) -> Any:
     """Wait until the condition is true and return its value; fail when it takes longer."""
     deadline = time.monotonic() + seconds
@@ -63,6 +68,10 @@ class Cluster:
         pods = self.core.list_namespaced_pod(NAMESPACE, label_selector=f"app={app}").items
         return [pod for pod in pods if not pod.metadata.deletion_timestamp]
 
+    def pod_uids(self, app: str) -> set[str]:
+        """Return what changes when a Pod is replaced."""
+        return {pod.metadata.uid for pod in self.pods(app)}
+
     def settled(self, app: str) -> bool:
         """Return whether the service's Pods are all up to date and ready, and no old one is left."""
         deployment = self.apps.read_namespaced_deployment(app, NAMESPACE)
@@ -86,7 +95,7 @@ class Cluster:
     @contextmanager
     def changed(self, app: str, **env: str) -> Iterator[None]:
         """Set environment variables while the block runs, and restore the deployed ones afterwards."""
-        [container] = self.apps.read_namespaced_deployment(app, NAMESPACE).spec.template.spec.containers
+        container = self.container(app)
         self.patch_container(app, env=[{"name": name, "value": value} for name, value in env.items()])
         try:
             self.settle()
@@ -98,6 +107,11 @@ class Cluster:
                 for n in env
             ]
             self.patch_container(app, env=undone)
+
+    def container(self, app: str) -> Any:
+        """Return the specification of a service's only container."""
+        [only] = self.apps.read_namespaced_deployment(app, NAMESPACE).spec.template.spec.containers
+        return only
 
     def patch_container(self, app: str, **fields: Any) -> None:
         """Change fields of a service's container."""

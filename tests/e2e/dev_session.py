@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, run, until
+from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, run, skaffold_run, until
 
 # For each service, the file to edit, the text to replace in it, and the replacement. An edited client
 # overrides the backend's message.
@@ -48,7 +48,7 @@ def dev_session(cluster: Cluster, folder: Path) -> Iterator[None]:
             60,
         )
     finally:
-        run("skaffold", "run", timeout=600)
+        skaffold_run()
 
 
 def message(url: str) -> str:

@@ -7,7 +7,7 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.e2e import measurements
 from tests.e2e.caller_pod import calling
-from tests.e2e.cluster import SERVICES, Cluster, kubectl, run, until
+from tests.e2e.cluster import SERVICES, Cluster, kubectl, skaffold_run, until
 
 pytestmark = pytest.mark.full
 
@@ -20,11 +20,11 @@ def autoscaled(cluster: Cluster) -> Iterator[None]:
     except ApiException:
         pytest.fail("autoscaling needs metrics-server in the cluster")
     try:
-        run("skaffold", "run", "--profile", "autoscaling", timeout=600)
+        skaffold_run("--profile", "autoscaling")
         yield
     finally:
         kubectl("delete", "horizontalpodautoscaler", *SERVICES, "--ignore-not-found")
-        run("skaffold", "run", timeout=600)
+        skaffold_run()
 
 
 def replicas(cluster: Cluster, app: str) -> int:

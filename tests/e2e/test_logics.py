@@ -1,86 +1,71 @@
 """The backend changes how it answers; the client never notices."""
 
-import json
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e import measurements
 from tests.e2e.caller_pod import calling
-from tests.e2e.cluster import NAMESPACE, ROOT, Cluster, kubectl, port_forward, run, until
+from tests.e2e.cluster import NAMESPACE, Cluster, kubectl, port_forward, run, skaffold_run, until
 from tests.e2e.polling import get, polling
 
 MIN_REQUESTS = 5_000
+NORTHERNMOST = "latitude__gt=60&sort=-latitude&limit=1"
 
 pytestmark = pytest.mark.full
 
 
-def overlay(folder: Path, name: str, *skaffold: str) -> Path:
-    """An overlay of the project with the images that skaffold builds for it, on the cluster's nodes."""
-    builds = json.loads(run("skaffold", "build", "--quiet", *skaffold, timeout=600))["builds"]
-    tags = {build["imageName"]: build["tag"].split(":")[-1] for build in builds}
-    for image, tag in tags.items():
-        run("kind", "load", "docker-image", f"{image}:{tag}", "--name", "api-network", timeout=300)
-    path = folder / name
-    path.mkdir()
-    images = [{"name": image, "newTag": tag} for image, tag in tags.items()]
-    base = os.path.relpath(ROOT / "k8s" / name, path.resolve())
-    (path / "kustomization.yaml").write_text(json.dumps({"resources": [base], "images": images}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def overlays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """The pair with `hello` and with `database` on PostgreSQL; as `skaffold run` leaves it afterwards."""
-    folder = tmp_path_factory.mktemp("overlays")
+@pytest.fixture(scope="module", autouse=True)
+def _images() -> Iterator[None]:
+    """Build what the tests deploy; afterwards the cluster is as `skaffold run` leaves it."""
     # From this machine, so that the nodes need not reach a registry.
     if not run("docker", "image", "ls", "--quiet", "postgres:18").strip():
         run("docker", "pull", "postgres:18", timeout=600)
     run("kind", "load", "docker-image", "postgres:18", "--name", "api-network", timeout=300)
+    run("skaffold", "build", "--profile", "postgres", timeout=600)
     try:
-        yield {
-            "base": overlay(folder, "base"),
-            "postgres": overlay(folder, "postgres", "--profile", "postgres"),
-        }
+        yield
     finally:
+        skaffold_run()
         kubectl("delete", "statefulset,service,networkpolicy", "postgres", "--ignore-not-found")
         kubectl("delete", "persistentvolumeclaim", "--selector", "app=postgres")
         kubectl("delete", "networkpolicy", "backend-database", "backend-dns", "--ignore-not-found")
         kubectl("delete", "secret", "database", "--ignore-not-found")
-        run("skaffold", "run", timeout=600)
 
 
-def apply(cluster: Cluster, path: Path) -> None:
-    kubectl("apply", "--kustomize", str(path))
+def deploy(cluster: Cluster, *arguments: str) -> None:
+    skaffold_run(*arguments)
     cluster.settle()
 
 
-def client_pods(cluster: Cluster) -> set[tuple[str, str]]:
-    """Return what a roll-out of the client would change."""
-    return {(pod.metadata.uid, pod.status.container_statuses[0].image_id) for pod in cluster.pods("client")}
-
-
-def test_the_logic_changes_from_hello_to_database_and_back_and_no_request_fails(
-    cluster: Cluster, overlays: dict[str, Path]
-) -> None:
-    apply(cluster, overlays["base"])  # without skaffold's own labels
-    before = client_pods(cluster)
-    with calling(cluster, "hello, database, hello", MIN_REQUESTS) as calls:
-        apply(cluster, overlays["postgres"])
-        with port_forward("service/client", 8082) as url:
-            answer = get(f"{url}/?latitude__gt=60&sort=-latitude&limit=1")
-        apply(cluster, overlays["base"])
+def test_the_logic_changes_and_neither_a_request_nor_a_client_pod_is_lost(cluster: Cluster) -> None:
+    deploy(cluster)
+    client, backend = cluster.pod_uids("client"), cluster.pod_uids("backend")
+    with calling(cluster, "hello, database, PostgreSQL, hello", MIN_REQUESTS) as calls:
+        for profile in ("database", "postgres"):
+            deploy(cluster, "--profile", profile)
+            with port_forward("service/client", 8082) as url:
+                answer = get(f"{url}/?{NORTHERNMOST}")
+            assert (answer.status, len(answer.content["rows"])) == (200, 1), answer
+        deploy(cluster)
     measurements.cases.append(calls)
-    assert (answer.status, len(answer.content["rows"])) == (200, 1), answer
     assert calls.failures() == {}, calls.log
-    assert client_pods(cluster) == before
+    assert cluster.pod_uids("client") == client
+    assert not cluster.pod_uids("backend") & backend
 
 
-def test_a_killed_database_gives_503s_until_it_is_back(cluster: Cluster, overlays: dict[str, Path]) -> None:
-    apply(cluster, overlays["postgres"])
+def test_of_the_databases_secret_only_the_url_reaches_the_backend(cluster: Cluster) -> None:
+    deploy(cluster, "--profile", "postgres")
+    secret = cluster.core.read_namespaced_secret("database", NAMESPACE).data
+    env = cluster.execute(cluster.pods("backend")[0].metadata.name, "env")
+    names = {line.partition("=")[0] for line in env.splitlines()}
+    assert secret.keys() == {"DATABASE_URL", "POSTGRES_PASSWORD"}
+    assert names & secret.keys() == {"DATABASE_URL"}
+
+
+def test_a_killed_database_gives_503s_until_it_is_back(cluster: Cluster) -> None:
+    deploy(cluster, "--profile", "postgres")
     with port_forward("service/client", 8082) as url, polling(f"{url}/?limit=1") as answers:
         until(lambda: answers and answers[-1].status == 200, "answered from the database")
         cluster.core.delete_namespaced_pod("postgres-0", NAMESPACE, grace_period_seconds=0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ForbiddenException
 
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, until
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, skaffold_run, until
 from tests.e2e.polling import get
 
 HELLO = {"status_code": 200, "message": "hello world"}
@@ -55,6 +55,15 @@ def test_answers_come_from_more_than_one_backend_pod(cluster: Cluster) -> None:
 
         # Each connection of the client lives for up to 20 s and reaches one Pod.
         until(lambda: all(answered()), "answered by each backend Pod", seconds=180)
+
+
+def test_a_second_skaffold_run_leaves_every_pod_alone(cluster: Cluster) -> None:
+    skaffold_run()
+    cluster.settle()
+    before = {service: cluster.pod_uids(service) for service in SERVICES}
+    skaffold_run()
+    cluster.settle()
+    assert {service: cluster.pod_uids(service) for service in SERVICES} == before
 
 
 def test_a_privileged_pod_is_rejected(cluster: Cluster) -> None:
