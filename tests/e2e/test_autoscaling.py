@@ -18,7 +18,7 @@ def autoscaled(cluster: Cluster) -> Iterator[None]:
     try:
         cluster.custom.list_cluster_custom_object("metrics.k8s.io", "v1beta1", "nodes")
     except ApiException:
-        pytest.fail("autoscaling needs metrics-server in the cluster")
+        pytest.fail("autoscaling needs metrics-server: kubectl apply --kustomize tests/e2e/metrics-server")
     try:
         skaffold_run("--profile", "autoscaling")
         yield
