@@ -133,9 +133,7 @@ def attack(caller: Caller, batches: int) -> float:
 
     @settings(
         max_examples=batches,
-        derandomize=batches < 100,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],  # to shrink a request that hangs would take hours
     )
