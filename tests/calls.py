@@ -1,4 +1,4 @@
-"""HTTP calls over plain sockets: what is sent is exactly what a test wrote."""
+"""HTTP calls over plain sockets, which send exactly the bytes that a test wrote."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
-# Long enough for two busy cores; a test that means a shorter time says so (seconds).
+# How long to wait for anything (seconds): long enough for two busy cores.
 PATIENCE = 20.0
 
 
@@ -21,18 +21,18 @@ class Reply:
 
     @property
     def answer(self) -> tuple[int, Any]:
-        """The status and the JSON."""
+        """The status and the decoded JSON."""
         assert self.headers["Content-Type"] == "application/json", self
         return self.status, json.loads(self.body)
 
 
 def error(status: int, exc: str, source: str = "client") -> tuple[int, dict[str, Any]]:
-    """The answer that says an error."""
+    """Return the status and the JSON of an error."""
     return status, {"status_code": status, "exc": exc, "source": source}
 
 
 def request(target: str | bytes, method: str = "GET", *headers: str) -> bytes:
-    """The bytes of a request."""
+    """Return the bytes of a request without a body."""
     if isinstance(target, str):
         target = target.encode()
     head = "".join(f"{header}\r\n" for header in ("Host: test", *headers)).encode()
@@ -40,14 +40,14 @@ def request(target: str | bytes, method: str = "GET", *headers: str) -> bytes:
 
 
 def connect(port: int, sent: bytes = b"", host: str = "127.0.0.1") -> socket.socket:
-    """A connection on which these bytes were sent."""
+    """Open a connection and send these bytes."""
     connection = socket.create_connection((host.strip("[]"), port), timeout=PATIENCE)
     connection.sendall(sent)
     return connection
 
 
 def receive(connection: socket.socket, method: str = "GET") -> Reply:
-    """The answer that arrives."""
+    """Read one answer."""
     start = monotonic()
     with http.client.HTTPResponse(connection, method=method) as response:
         response.begin()
@@ -57,14 +57,14 @@ def receive(connection: socket.socket, method: str = "GET") -> Reply:
 def call(
     port: int, target: str | bytes = "/", method: str = "GET", *headers: str, host: str = "127.0.0.1"
 ) -> Reply:
-    """One request on a connection of its own."""
+    """Send one request on a new connection and return the answer."""
     with connect(port, request(target, method, *headers), host) as connection:
         return receive(connection, method)
 
 
-def eventually(what: str, holds: Callable[[], object], within: float = PATIENCE) -> None:
-    """Wait until it holds."""
+def eventually(what: str, condition: Callable[[], object], within: float = PATIENCE) -> None:
+    """Wait until the condition is true."""
     deadline = monotonic() + within
-    while not holds():
+    while not condition():
         assert monotonic() < deadline, f"expected within {within:g} s: {what}"
         sleep(0.02)

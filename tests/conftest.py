@@ -1,4 +1,4 @@
-"""How property tests choose their examples, and fixtures for tests that meet real processes."""
+"""The examples of property tests, and fixtures for tests with real processes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,10 +13,9 @@ Start = Callable[..., Service]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the examples of every property test: the same each time, or new ones in a full run.
+    """Choose the examples of all property tests: the same every time, or new ones in a full run.
 
-    `make test` must not fail over an example that no change has anything to do with; a full run looks
-    for new ones, and prints how to repeat what failed.
+    `make test` must not fail by chance; a full run looks for new failures, and prints how to repeat one.
     """
     # An example may take longer than usual: other work shares the cores.
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,19 +26,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[ScriptedBackend]:
-    with serving() as it:
-        yield it
+    with serving() as scripted:
+        yield scripted
 
 
 @pytest.fixture(scope="session")
 def backend() -> Iterator[Service]:
-    """One for all tests that leave it as it was."""
-    with running("backend") as it:
-        yield it
+    """One backend for all tests that do not change its state."""
+    with running("backend") as service:
+        yield service
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a service with settings: `start("client", URL="…")`."""
+    """Return a function that starts a service: `start("client", URL="…")`."""
     with ExitStack() as stack:
         yield lambda service, **settings: stack.enter_context(running(service, **settings))

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of this machine's own binaries."""
+"""A real PostgreSQL server, from the binaries installed on this machine."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ USER = "nobody" if os.geteuid() == 0 else None
 
 
 def binary(name: str) -> str:
-    """Where a program of the server is; Debian keeps them apart from others."""
+    """Return the path of a server program (Debian keeps them off PATH); skip the test if it is missing."""
     found = shutil.which(name) or next(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
     if found is None:
         pytest.skip(f"no {name} on this machine: install PostgreSQL's server (Debian: postgresql)")
@@ -42,7 +42,7 @@ class PostgreSQL:
         self.control("start", "--log", str(self.folder / "log"), "--options", options)
 
     def kill(self) -> None:
-        """As a crash would: no goodbye on any connection."""
+        """Stop the server as a crash would, whatever is under way."""
         self.control("stop", "--mode", "immediate")
 
     def execute(self, sql: str, database: str = "postgres") -> list[Any]:
@@ -61,7 +61,7 @@ class PostgreSQL:
         )
 
     def new_database(self) -> str:
-        """The name of an empty database, in which only its owner may do something."""
+        """Create an empty database with an owner of its own; return its name."""
         name = f"pair_{next(self.names)}"
         self.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p@ss/word'")
         self.execute(f"CREATE DATABASE {name} OWNER {name}")
@@ -83,7 +83,7 @@ def run(*command: str) -> None:
 
 @contextmanager
 def running() -> Iterator[PostgreSQL]:
-    """A server whose own order of texts is a language's, not that of code points."""
+    """Run a server that sorts text by the rules of a language, not by code point."""
     initdb = binary("initdb")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

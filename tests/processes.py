@@ -42,7 +42,7 @@ class Service:
         self.process.send_signal(number)
 
     def workers(self) -> list[int]:
-        """The process ids of gunicorn's workers so far."""
+        """Return the process IDs of all workers that gunicorn has started."""
         return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", self.log)]
 
     def stop(self) -> None:
@@ -50,7 +50,7 @@ class Service:
         assert self.ends() == 0, self.log
 
     def ends(self, within: float = PATIENCE) -> int:
-        """The exit code."""
+        """Wait for the process to end and return its exit code."""
         try:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -58,7 +58,7 @@ class Service:
 
 
 def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
-    """Nothing inherited that could be a setting or a proxy; the draining flag in a folder of its own."""
+    """Return an environment without inherited settings and proxies; `folder` holds the draining flag."""
     return {"PATH": os.environ["PATH"], "TMPDIR": str(folder)} | settings
 
 
@@ -69,10 +69,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Service]:
-    """A service that answers; it is stopped at the end, unless a test did so, and must exit with 0."""
+    """Run a service until the block ends; unless the test has stopped it, it must then exit with 0."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), int(settings.get("PORT") or free_port())
-        (folder / "draining").touch()  # left by an earlier process: must not matter
+        (folder / "draining").touch()  # as if left by an earlier process
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", service],
@@ -81,15 +81,15 @@ def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Servic
                 stdout=log,
                 stderr=log,
             )
-        it = Service(service, settings.get("HOST", HOST), port, process, folder)
+        started = Service(service, settings.get("HOST", HOST), port, process, folder)
         try:
-            eventually(f"{service} answers", lambda: it.answers() or process.poll() is not None)
-            assert process.poll() is None, f"expected {service} to start:\n{it.log}"
-            yield it
+            eventually(f"{service} answers", lambda: started.answers() or process.poll() is not None)
+            assert process.poll() is None, f"expected {service} to start:\n{started.log}"
+            yield started
             if process.poll() is None:
-                it.stop()
+                started.stop()
         finally:
-            sys.stdout.write(it.log)  # pytest shows it where a test fails
+            sys.stdout.write(started.log)  # pytest shows it where a test fails
             if process.poll() is None:
                 process.kill()
                 process.wait()

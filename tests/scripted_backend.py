@@ -12,12 +12,12 @@ from typing import Any
 
 from tests.calls import PATIENCE, eventually
 
-# What happens on a connection after a request; True keeps it for the next one.
+# What the backend does on a connection after a request; returning True keeps the connection open.
 Behaviour = Callable[[socket.socket], object]
 
 
 class ScriptedBackend(socketserver.ThreadingTCPServer):
-    """Behaviours are told apart by the query, which the client passes on."""
+    """A server that chooses a behaviour by the query, which the client passes on."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -32,13 +32,13 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
 
     def will(self, *behaviours: Behaviour) -> str:
-        """A target for a call: its first request meets the first behaviour; the last one stays."""
+        """Script one behaviour a request, the last one for all further; return the target to call."""
         key = f"case={next(self.names)}"
         self.behaviours[key.encode()] = behaviours
         return f"/?{key}"
 
     def seen(self, target: str) -> list[bytes]:
-        """The requests that arrived for it."""
+        """Return the heads of the requests for a target."""
         return self.requests[target.removeprefix("/?").encode()]
 
     def await_requests(self, target: str, number: int) -> None:
@@ -54,7 +54,7 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
 
 
 class Conversation(socketserver.BaseRequestHandler):
-    """One connection."""
+    """A connection from the client."""
 
     server: ScriptedBackend
 
@@ -67,7 +67,7 @@ class Conversation(socketserver.BaseRequestHandler):
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """A request up to its empty line; nothing if the connection ends."""
+    """Read a request up to its empty line; return nothing if the connection ends before."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -79,19 +79,19 @@ def read_head(connection: socket.socket) -> bytes:
 
 @contextmanager
 def serving(kind: type[ScriptedBackend] = ScriptedBackend) -> Iterator[ScriptedBackend]:
-    """Serve scripted answers."""
-    with kind() as upstream:
-        thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.02})
+    """Run a scripted backend in a thread."""
+    with kind() as backend:
+        thread = threading.Thread(target=backend.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield upstream
+            yield backend
         finally:
-            upstream.shutdown()
+            backend.shutdown()
             thread.join()
 
 
 def answer(status: int, body: bytes, *headers: str) -> bytes:
-    """The bytes of an answer that is whole."""
+    """Return the bytes of a complete answer."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body
 
@@ -104,12 +104,12 @@ HELLO = as_json(200, {"status_code": 200, "message": "hello", "source": "backend
 
 
 def sends(data: bytes) -> Behaviour:
-    """Send it and close."""
+    """Send the bytes and close the connection."""
     return lambda connection: connection.sendall(data)
 
 
 def sends_and_stays(data: bytes) -> Behaviour:
-    """Send it and wait for the next request."""
+    """Send the bytes and wait for the next request."""
 
     def behave(connection: socket.socket) -> bool:
         connection.sendall(data)
@@ -119,7 +119,7 @@ def sends_and_stays(data: bytes) -> Behaviour:
 
 
 def hangs_after(data: bytes) -> Behaviour:
-    """Send it and then nothing, until the client hangs up."""
+    """Send the bytes and then nothing, until the client hangs up."""
 
     def behave(connection: socket.socket) -> None:
         connection.sendall(data)
@@ -129,7 +129,7 @@ def hangs_after(data: bytes) -> Behaviour:
 
 
 def waits_for(event: threading.Event, data: bytes = HELLO) -> Behaviour:
-    """Send it once the test says so."""
+    """Send the bytes once the event is set."""
 
     def behave(connection: socket.socket) -> None:
         event.wait(PATIENCE)

@@ -1,1 +1,1 @@
-"""What builds files of the repository."""
+"""Scripts that generate files of this repository."""

@@ -1,4 +1,4 @@
-"""Prints the table of time zones, from the tz database in the locked tzdata package: `make zones`."""
+"""Print the table of time zones from the tz database in the locked tzdata package: `make zones`."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
-FROM = files("tzdata") / "zoneinfo"
+ZONEINFO = files("tzdata") / "zoneinfo"
 YEAR = int(tzdata.IANA_VERSION[:4])
 COLUMNS = (
     "name",
@@ -25,14 +25,14 @@ COLUMNS = (
 
 
 def lines(name: str) -> Iterator[list[str]]:
-    """The fields of a .tab file's lines."""
-    for line in (FROM / name).read_text(encoding="utf-8").splitlines():
+    """Yield the fields of each line of a .tab file."""
+    for line in (ZONEINFO / name).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             yield line.split("\t")
 
 
 def degrees(text: str) -> float:
-    """±DDMM, ±DDDMM, ±DDMMSS or ±DDDMMSS (ISO 6709) in degrees.
+    """Return ±DDMM, ±DDDMM, ±DDMMSS or ±DDDMMSS (ISO 6709) in degrees.
 
     >>> degrees("-0510"), degrees("+1060730")
     (-5.1667, 106.125)
@@ -44,8 +44,8 @@ def degrees(text: str) -> float:
 
 
 def offsets(name: str) -> tuple[int, int]:
-    """The lowest and the highest offset from UTC in the year, in minutes."""
-    with (FROM / name).open("rb") as file:
+    """Return the lowest and the highest offset from UTC in the year, in minutes."""
+    with (ZONEINFO / name).open("rb") as file:
         zone = ZoneInfo.from_file(file)
     days = (datetime(YEAR, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(365))
     found = {day.astimezone(zone).replace(tzinfo=UTC) - day for day in days}
@@ -53,7 +53,7 @@ def offsets(name: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Print it, sorted by name."""
+    """Print the table, sorted by name."""
     countries = dict(lines("iso3166.tab"))
     print(  # noqa: T201
         f"# Version {tzdata.IANA_VERSION} of the tz database, which is in the public domain "

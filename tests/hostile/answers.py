@@ -1,4 +1,4 @@
-"""Answers to bytes that may be no HTTP at all."""
+"""Read and check the answers to bytes that may not be HTTP."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from contextlib import suppress
 from tests.calls import connect
 from tests.processes import Service
 
-# gunicorn's own answers to what it cannot parse; 501 is for a transfer coding that it does not know.
-UNPARSABLE = {400, 414, 417, 431, 501}
-OURS = {200, 404, 405, 414}
+# gunicorn's own answers to what it cannot parse; 501 means an unknown transfer coding.
+PARSER_STATUSES = {400, 414, 417, 431, 501}
+APPLICATION_STATUSES = {200, 404, 405, 414}
 
 
 def statuses(service: Service, sent: bytes) -> list[int]:
-    """The statuses of all answers to what was sent on one connection, each of which must be sound."""
+    """Send bytes on one connection; check all answers and return their statuses."""
     with connect(service.port) as connection:
         with suppress(OSError):  # the service may hang up whenever it likes
             connection.sendall(sent)
@@ -23,7 +23,7 @@ def statuses(service: Service, sent: bytes) -> list[int]:
 
 
 def received(connection: socket.socket) -> bytes:
-    """All that arrives until the connection ends."""
+    """Return all bytes until the connection ends."""
     data = b""
     with suppress(ConnectionError):
         while piece := connection.recv(65536):
@@ -32,7 +32,7 @@ def received(connection: socket.socket) -> bytes:
 
 
 def split(data: bytes) -> list[tuple[int, bytes, bytes]]:
-    """The status, head and body of each answer; those that only ask to go on are left out."""
+    """Return the status, head and body of each answer, without the interim 100s."""
     answers = []
     while data:
         match = re.match(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n", data)
@@ -49,12 +49,12 @@ def split(data: bytes) -> list[tuple[int, bytes, bytes]]:
 
 
 def check(service: Service, status: int, head: bytes, body: bytes) -> int:
-    """The status of an answer, which is in JSON unless gunicorn could not parse the request."""
+    """Check that an answer is JSON, unless gunicorn could not parse the request; return its status."""
     if b"Content-Type: text/html" in head:
-        assert status in UNPARSABLE, (status, head, body)
+        assert status in PARSER_STATUSES, (status, head, body)
         assert b"Connection: close" in head
         return status
-    assert status in OURS, (status, head, body)
+    assert status in APPLICATION_STATUSES, (status, head, body)
     assert b"Content-Type: application/json" in head
     if body:
         answer = json.loads(body)

@@ -1,4 +1,4 @@
-"""Both services, and what must still hold after every attack."""
+"""Both services, and what must hold after every attack."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,35 +13,35 @@ QUICK = 1.0  # seconds
 
 @pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedBackend]:
-    """Answers everything, and remembers it."""
-    with serving() as it:
-        it.behaviours = defaultdict(lambda: (sends_and_stays(HELLO),))
-        yield it
+    """A backend that answers every request alike and records it."""
+    with serving() as scripted:
+        scripted.behaviours = defaultdict(lambda: (sends_and_stays(HELLO),))
+        yield scripted
 
 
 @pytest.fixture(scope="package")
 def backend() -> Iterator[Service]:
-    with running("backend") as it:
-        yield it
+    with running("backend") as service:
+        yield service
 
 
 @pytest.fixture(scope="package")
 def client(upstream: ScriptedBackend) -> Iterator[Service]:
-    with running("client", URL=f"127.0.0.1:{upstream.port}") as it:
-        yield it
+    with running("client", URL=f"127.0.0.1:{upstream.port}") as service:
+        yield service
 
 
 @pytest.fixture(params=["backend", "client"])
 def service(request: pytest.FixtureRequest) -> Service:
-    """Each of them."""
-    it = request.getfixturevalue(request.param)
-    assert isinstance(it, Service)
-    return it
+    """Each service in turn."""
+    service = request.getfixturevalue(request.param)
+    assert isinstance(service, Service)
+    return service
 
 
 @pytest.fixture(autouse=True)
 def unharmed(service: Service, upstream: ScriptedBackend) -> Iterator[None]:
-    """The worker lives and serves, nothing unexpected was raised, the backend saw calls like any other."""
+    """Check that the worker survived, that nothing was raised, and what the backend saw of the calls."""
     workers, logged = service.workers(), len(service.log)
     upstream.requests.clear()
     yield

@@ -1,4 +1,4 @@
-"""What is no HTTP, and what two servers might read differently."""
+"""Malformed requests, and requests that two servers might read differently."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.processes import Service
 
 HOST = b"Host: a\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # a 404 where it is taken for a request
+NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # answered with a 404 if it is read as a request
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # a 404 where it is taken fo
         (b"TRACE / HTTP/1.1", 405),
     ],
 )
-def test_a_request_line_is_strict(service: Service, line: bytes, status: int) -> None:
+def test_request_lines_are_parsed_strictly(service: Service, line: bytes, status: int) -> None:
     assert statuses(service, line + b"\r\n" + HOST + b"Connection: close\r\n\r\n") == [status]
 
 
@@ -77,7 +77,7 @@ def test_a_request_line_is_strict(service: Service, line: bytes, status: int) ->
         (b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", 200),
     ],
 )
-def test_a_header_is_strict(service: Service, header: bytes, status: int) -> None:
+def test_headers_are_parsed_strictly(service: Service, header: bytes, status: int) -> None:
     sent = b"GET / HTTP/1.1\r\n" + HOST + header + b"\r\nConnection: close\r\n\r\n"
 
     assert statuses(service, sent) == [status]
@@ -120,7 +120,7 @@ def test_a_header_is_strict(service: Service, header: bytes, status: int) -> Non
         (b"Transfer-Encoding:", 501),
     ],
 )
-def test_a_body_whose_length_is_in_doubt_ends_the_connection(
+def test_an_ambiguous_body_length_closes_the_connection(
     service: Service, headers: bytes, status: int
 ) -> None:
     sent = b"GET / HTTP/1.1\r\n" + HOST + headers + b"\r\n\r\n0\r\n\r\n" + NEXT
@@ -155,7 +155,7 @@ def test_a_body_whose_length_is_in_doubt_ends_the_connection(
     ],
     ids=lambda body: str(body[:20]),
 )
-def test_a_broken_chunk_ends_the_connection_after_the_one_answer(service: Service, body: bytes) -> None:
+def test_a_malformed_chunk_closes_the_connection_after_one_answer(service: Service, body: bytes) -> None:
     sent = b"GET / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n" + body + NEXT
 
     assert statuses(service, sent) == [200]
@@ -171,12 +171,12 @@ def test_a_broken_chunk_ends_the_connection_after_the_one_answer(service: Servic
     ],
     ids=["length", "chunk", "10,000 chunks", "expect"],
 )
-def test_a_body_is_no_request_and_the_one_after_it_is(service: Service, framed: bytes) -> None:
+def test_a_body_is_skipped_and_the_request_after_it_is_answered(service: Service, framed: bytes) -> None:
     assert statuses(service, b"GET / HTTP/1.1\r\n" + HOST + framed + NEXT) == [200, 404]
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-def test_what_follows_a_connection_that_closes_is_no_request(service: Service, version: bytes) -> None:
+def test_bytes_after_connection_close_are_not_read_as_a_request(service: Service, version: bytes) -> None:
     sent = b"GET / HTTP/" + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n" + NEXT
 
     assert statuses(service, sent) == [200]
@@ -185,5 +185,5 @@ def test_what_follows_a_connection_that_closes_is_no_request(service: Service, v
 @pytest.mark.parametrize(
     "sent", [b"", b"\r\n", b"GET", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"]
 )
-def test_half_a_request_has_no_answer(service: Service, sent: bytes) -> None:
+def test_an_incomplete_request_has_no_answer(service: Service, sent: bytes) -> None:
     assert statuses(service, sent) == []

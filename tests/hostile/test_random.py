@@ -1,4 +1,4 @@
-"""Requests that nobody would think of."""
+"""Random requests."""
 
 import socket
 from contextlib import closing
@@ -15,8 +15,8 @@ from tests.processes import Service
 
 BATCH = 20
 
-rubbish = st.binary(max_size=12)
-printable = rubbish.map(lambda data: bytes(0x21 + byte % 94 for byte in data))
+random_bytes = st.binary(max_size=12)
+printable = random_bytes.map(lambda data: bytes(0x21 + byte % 94 for byte in data))
 methods = st.sampled_from(
     [b"GET"] * 8 + [b"HEAD", b"POST", b"OPTIONS", b"CONNECT", b"TRACE", b"get", b"G\0T", b""]
 )
@@ -37,7 +37,7 @@ targets = st.sampled_from(
         b"",
     ]
 )
-queries = printable | st.sampled_from([b"a=%0d%0a", b"&&=", b"%00", b'\\^`{|}"<>', b"x" * 300]) | rubbish
+queries = printable | st.sampled_from([b"a=%0d%0a", b"&&=", b"%00", b'\\^`{|}"<>', b"x" * 300]) | random_bytes
 versions = st.sampled_from([b"HTTP/1.1"] * 8 + [b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1 ", b""])
 names = (
     st.sampled_from(
@@ -57,31 +57,32 @@ names = (
             b"Range",
         ]
     )
-    | rubbish
+    | random_bytes
 )
 values = (
-    st.sampled_from([b"1", b"close", b"keep-alive", b"chunked", b"100-continue", b"a, b", b"5"]) | rubbish
+    st.sampled_from([b"1", b"close", b"keep-alive", b"chunked", b"100-continue", b"a, b", b"5"])
+    | random_bytes
 )
-ends = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"", b"\r\n "])
+line_ends = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"", b"\r\n "])
 colons = st.sampled_from([b": "] * 6 + [b":", b" :", b""])
 bodies = st.sampled_from([b""] * 12 + [b"5\r\nhello\r\n0\r\n\r\n", b"hello", b"\r\n", b"\0"])
 
 
-def joined(parts: Any) -> bytes:
-    """The bytes of a request."""
+def as_bytes(parts: Any) -> bytes:
+    """Return the bytes of a request from its parts."""
     method, target, query, version, headers, body = parts
     lines = b"".join(b"".join(header) for header in headers)
     return b"%s %s%s %s\r\n%s\r\n%s" % (method, target, query, version, lines, body)
 
 
-headers = st.lists(st.tuples(names, colons, values, ends), max_size=2)
-requests = st.tuples(methods, targets, queries, versions, headers, bodies).map(joined) | st.binary(
+headers = st.lists(st.tuples(names, colons, values, line_ends), max_size=2)
+requests = st.tuples(methods, targets, queries, versions, headers, bodies).map(as_bytes) | st.binary(
     max_size=60
 )
 
 
 class Caller:
-    """Keeps its connection wherever it is clear where an answer ends."""
+    """A caller that keeps its connection wherever it is clear where an answer ends."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -107,7 +108,7 @@ class Caller:
 
 
 def is_one_request(data: bytes) -> bool:
-    """Whether it is a head that ends at the end and has no body, so that one answer is due."""
+    """Return whether the bytes are one head without a body, so that exactly one answer follows."""
     unclear = (b"content-length", b"transfer-encoding", b"expect")
     return (
         data.endswith(b"\r\n\r\n")
@@ -120,16 +121,16 @@ def is_one_request(data: bytes) -> bool:
 @pytest.mark.parametrize(
     "batches", [20, pytest.param(2500, marks=[pytest.mark.full, pytest.mark.timeout(900)])]
 )
-def test_random_requests_meet_nothing_but_sound_answers(service: Service, batches: int) -> None:
+def test_random_requests_get_well_formed_answers(service: Service, batches: int) -> None:
     with closing(Caller(service)) as caller:
-        seconds = attack(caller, batches)
+        seconds = send_batches(caller, batches)
 
     print(f"\n{service.name}: {caller.sent} requests, {caller.sent / seconds:.0f} a second")
     assert caller.sent >= batches * BATCH
 
 
-def attack(caller: Caller, batches: int) -> float:
-    """Send them; the seconds that it took."""
+def send_batches(caller: Caller, batches: int) -> float:
+    """Send random requests and return the seconds that it took."""
 
     @settings(
         max_examples=batches,

@@ -1,4 +1,4 @@
-"""Callers that hold on to a worker, slowly or with all they have."""
+"""Callers that occupy a worker: by sending slowly, or as much as they can."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from tests.hostile.conftest import QUICK
 from tests.processes import Service
 
 
-def test_200_slow_headers_and_200_slow_bodies_leave_the_rest_fast(service: Service) -> None:
+def test_200_slow_headers_and_200_slow_bodies_do_not_slow_other_calls(service: Service) -> None:
     with ExitStack() as stack:
         headers = [stack.enter_context(connect(service.port, b"GET / HTTP/1.1\r\n")) for _ in range(200)]
         body = request("/", "GET", "Content-Length: 30")
@@ -34,7 +34,7 @@ def test_200_slow_headers_and_200_slow_bodies_leave_the_rest_fast(service: Servi
         assert [receive(connection).status for connection in headers + bodies] == [200] * 400
 
 
-def test_a_body_without_end_leaves_the_rest_fast(service: Service) -> None:
+def test_an_endless_body_does_not_slow_other_calls(service: Service) -> None:
     stop = threading.Event()
 
     def send() -> int:
@@ -56,7 +56,7 @@ def test_a_body_without_end_leaves_the_rest_fast(service: Service) -> None:
     assert max(seconds) < QUICK
 
 
-def test_2000_requests_at_once_on_a_connection_leave_the_rest_fast(service: Service) -> None:
+def test_2000_pipelined_requests_do_not_slow_other_calls(service: Service) -> None:
     with connect(service.port) as connection, ThreadPoolExecutor() as pool:
         answers = pool.submit(received, connection)
         connection.sendall(request("/readyz") * 2000)
@@ -67,7 +67,7 @@ def test_2000_requests_at_once_on_a_connection_leave_the_rest_fast(service: Serv
         assert answers.result().count(b"HTTP/1.1 200 OK") == 2000
 
 
-def test_headers_that_do_not_end_are_refused_before_they_fill_the_memory(service: Service) -> None:
+def test_endless_headers_are_refused_before_they_fill_the_memory(service: Service) -> None:
     unfinished = b"GET / HTTP/1.1\r\n" + (b"X: " + b"x" * 1000 + b"\r\n") * 30
 
     with connect(service.port, unfinished) as connection:

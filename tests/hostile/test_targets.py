@@ -1,4 +1,4 @@
-"""Request targets that try to reach, or to say, more than they may."""
+"""Request targets that try to inject headers, or to reach files and other servers."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_an_encoded_control_character_stays_encoded(
         b"///[",
     ],
 )
-def test_no_path_leads_anywhere_but_to_the_routes(service: Service, path: bytes) -> None:
+def test_a_path_that_is_not_a_route_is_a_404(service: Service, path: bytes) -> None:
     assert get(service, path) == [404]
 
 
@@ -85,7 +85,7 @@ def test_no_path_leads_anywhere_but_to_the_routes(service: Service, path: bytes)
         (b"*", 400),
     ],
 )
-def test_a_target_in_another_form_chooses_no_other_server(
+def test_a_target_in_another_form_does_not_choose_another_server(
     service: Service, target: bytes, status: int
 ) -> None:
     assert get(service, target) == [status]
@@ -101,5 +101,5 @@ def test_a_target_in_another_form_chooses_no_other_server(
         (b"OPTIONS", b"/", 405),
     ],
 )
-def test_there_is_no_tunnel(service: Service, method: bytes, target: bytes, status: int) -> None:
+def test_a_tunnel_is_refused(service: Service, method: bytes, target: bytes, status: int) -> None:
     assert get(service, target, method) == [status]

@@ -1,4 +1,4 @@
-"""LOGIC=llm against a real OpenAI-compatible server: LiteLLM's proxy, which makes its answers up."""
+"""LOGIC=llm against a real OpenAI-compatible server: LiteLLM's proxy, with mock answers."""
 
 import json
 import os
@@ -35,7 +35,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, str]]:
-    """The settings that lead to it."""
+    """Run the server; return the settings of a backend that calls it."""
     if not PROGRAM.exists():
         pytest.skip("no OpenAI-compatible server installed: make .venv/llm-server")
     port = free_port()
@@ -66,7 +66,7 @@ def server() -> Iterator[dict[str, str]]:
             process.wait(20)
 
 
-def test_a_real_servers_answer_arrives_through_the_client(start: Start, server: dict[str, str]) -> None:
+def test_the_answer_of_a_real_server_is_passed_on_by_the_client(start: Start, server: dict[str, str]) -> None:
     backend = start("backend", **server, LLM_MODEL="quick")
     client = start("client", URL=f"{HOST}:{backend.port}")
 
@@ -93,7 +93,7 @@ def test_a_real_servers_answer_arrives_through_the_client(start: Start, server: 
         ({"LLM_MODEL": "slow", "ANSWER_TIMEOUT": "2"}, 504, "the model did not answer within 1.9 s"),
     ],
 )
-def test_a_real_servers_errors_are_clear(
+def test_an_error_of_a_real_server_is_a_clear_error(
     start: Start, server: dict[str, str], settings: dict[str, str], status: int, exc: str
 ) -> None:
     backend = start("backend", **server | settings)
@@ -102,7 +102,7 @@ def test_a_real_servers_errors_are_clear(
     assert "hunter" not in backend.log
 
 
-def test_200_slow_answers_of_a_real_server_leave_health_alone(start: Start, server: dict[str, str]) -> None:
+def test_200_slow_answers_of_a_real_server_do_not_slow_healthz(start: Start, server: dict[str, str]) -> None:
     backend = start("backend", **server, LLM_MODEL="slow")
 
     with ThreadPoolExecutor(200) as callers:

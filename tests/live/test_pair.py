@@ -7,7 +7,7 @@ from tests.processes import Service
 HELLO = {"status_code": 200, "message": "hello world"}
 
 
-def test_the_client_answers_with_what_the_backend_says(start: Start, backend: Service) -> None:
+def test_the_client_passes_on_the_backends_answer(start: Start, backend: Service) -> None:
     client = start("client", URL=f"localhost:{backend.port}")
 
     assert backend.call().answer == (200, HELLO | {"source": "backend"})
@@ -21,7 +21,7 @@ def test_both_serve_over_ipv6(start: Start) -> None:
     assert client.call().answer == (200, HELLO | {"source": "client"})
 
 
-def test_the_client_finds_a_backend_that_was_stopped_and_started(start: Start) -> None:
+def test_the_client_reaches_a_backend_that_was_restarted(start: Start) -> None:
     backend = start("backend")
     client = start("client", URL=f"127.0.0.1:{backend.port}")
     assert client.call().status == 200
@@ -40,7 +40,7 @@ def test_a_service_is_healthy_and_ready(backend: Service) -> None:
         )
 
 
-def test_the_log_has_a_line_per_request_unless_told_otherwise(start: Start, backend: Service) -> None:
+def test_each_request_is_logged_unless_access_log_is_false(start: Start, backend: Service) -> None:
     quiet = start("backend", ACCESS_LOG="false")
 
     for service in (backend, quiet):
@@ -51,7 +51,7 @@ def test_the_log_has_a_line_per_request_unless_told_otherwise(start: Start, back
     assert "GET" not in quiet.log
 
 
-def test_the_log_leaves_probes_out(backend: Service) -> None:
+def test_probes_are_not_logged(backend: Service) -> None:
     backend.call("/healthz")
     backend.call("/?after=probe")
 
@@ -59,7 +59,7 @@ def test_the_log_leaves_probes_out(backend: Service) -> None:
     assert "/healthz" not in backend.log
 
 
-def test_a_quote_does_not_end_a_field_of_a_log_line(backend: Service) -> None:
+def test_quotes_in_a_field_of_a_log_line_are_escaped(backend: Service) -> None:
     backend.call("/?agent=quoted", "GET", 'User-Agent: a"b')
 
     eventually("a log line", lambda: '/?agent=quoted HTTP/1.1" 200 63 "-" "a\\"b"' in backend.log)

@@ -1,4 +1,4 @@
-"""What keeps a service from starting: one line each, exit code 1."""
+"""A service that cannot start exits with 1 and prints a line for each reason."""
 
 import re
 import socket
@@ -12,8 +12,8 @@ from client.settings import ALLOWED
 from tests.processes import ROOT, environment
 
 
-def refusal(service: str, folder: Path, **settings: str) -> list[str]:
-    """The lines with which it refuses to start."""
+def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
+    """Return the lines that a service prints when it does not start."""
     done = subprocess.run(
         [sys.executable, "-m", service],
         cwd=ROOT,
@@ -28,8 +28,10 @@ def refusal(service: str, folder: Path, **settings: str) -> list[str]:
 
 
 @pytest.mark.parametrize("service", ["backend", "client"])
-def test_each_bad_setting_is_a_line(service: str, tmp_path: Path) -> None:
-    lines = refusal(service, tmp_path, HOST="a b", PORT="tcp://10.0.0.1:8080", WORKERS="", ACCESS_LOG="yes")
+def test_each_invalid_setting_is_named_in_a_line(service: str, tmp_path: Path) -> None:
+    lines = failed_start(
+        service, tmp_path, HOST="a b", PORT="tcp://10.0.0.1:8080", WORKERS="", ACCESS_LOG="yes"
+    )
 
     assert lines == [
         "HOST='a b' is not allowed: expected a host name, an IPv4 address or an IPv6 address in brackets",
@@ -39,17 +41,17 @@ def test_each_bad_setting_is_a_line(service: str, tmp_path: Path) -> None:
     ]
 
 
-def test_a_bad_url_is_a_line_without_its_secrets(tmp_path: Path) -> None:
-    lines = refusal("client", tmp_path, URL="https://me:hunter2@backend\n/?token=hunter3")
+def test_an_invalid_url_is_named_without_its_secrets(tmp_path: Path) -> None:
+    lines = failed_start("client", tmp_path, URL="https://me:hunter2@backend\n/?token=hunter3")
 
     assert lines == [rf"URL='https://***@backend\n/?***' is not allowed: expected {ALLOWED}"]
 
 
-def test_a_taken_port_is_a_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-        assert refusal("backend", tmp_path, HOST="127.0.0.1", PORT=str(port)) == [
+        assert failed_start("backend", tmp_path, HOST="127.0.0.1", PORT=str(port)) == [
             f"HOST=127.0.0.1 PORT={port}: cannot listen: Address already in use"
         ]
 
@@ -61,7 +63,7 @@ def test_a_taken_port_is_a_line(tmp_path: Path) -> None:
         ("nowhere.invalid", "Name or service not known|Temporary failure in name resolution"),
     ],
 )
-def test_a_host_that_is_not_this_machines_is_a_line(tmp_path: Path, host: str, why: str) -> None:
-    (line,) = refusal("backend", tmp_path, HOST=host)
+def test_an_address_of_another_machine_is_named(tmp_path: Path, host: str, why: str) -> None:
+    (line,) = failed_start("backend", tmp_path, HOST=host)
 
     assert re.fullmatch(f"HOST={host} PORT=8080: cannot listen: ({why})", line), line

@@ -8,20 +8,20 @@ from common.settings import SettingsError
 LLM = {"LOGIC": "llm", "LLM_BASE_URL": "https://models.example/v1/", "LLM_MODEL": "large"}
 
 
-def test_hello_is_the_logic_unless_told_otherwise() -> None:
+def test_the_default_logic_is_hello() -> None:
     assert Settings.from_environ({}).logic == "hello"
 
 
-def test_a_logic_brings_its_own_settings() -> None:
+def test_a_logic_adds_its_own_settings() -> None:
     assert isinstance(Settings.from_environ({"LOGIC": "database"}), DatabaseSettings)
     assert isinstance(Settings.from_environ(LLM), LlmSettings)
 
 
-def test_settings_of_another_logic_do_not_matter() -> None:
+def test_settings_of_another_logic_are_ignored() -> None:
     assert type(Settings.from_environ({"DATABASE_URL": "nonsense", "LLM_MODEL": ""})) is Settings
 
 
-def test_required_settings_that_are_missing_are_named_together_with_bad_ones() -> None:
+def test_missing_and_invalid_settings_are_reported_together() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_environ({"LOGIC": "llm", "PORT": "x", "LLM_API_KEY": "sk secret"})
 
@@ -48,7 +48,7 @@ def test_required_settings_that_are_missing_are_named_together_with_bad_ones() -
         "postgresql+psycopg://me:hunter2@[db/zones",
     ],
 )
-def test_a_database_that_is_no_postgresql_is_refused_without_showing_its_password(url: str) -> None:
+def test_an_invalid_database_url_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"is not allowed: expected postgresql\+psycopg://") as refused:
         Settings.from_environ({"LOGIC": "database", "DATABASE_URL": url})
 
@@ -58,7 +58,7 @@ def test_a_database_that_is_no_postgresql_is_refused_without_showing_its_passwor
 @pytest.mark.parametrize(
     "url", ["", "models.example", "ftp://models.example", "http://me:hunter2@models.example"]
 )
-def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_endpoint_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"LLM_BASE_URL=.* is not allowed: expected http://") as refused:
         Settings.from_environ(LLM | {"LLM_BASE_URL": url})
 

@@ -1,4 +1,4 @@
-"""URL: what says where the backend is."""
+"""The client's setting URL, the address of the backend."""
 
 import re
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ from client.settings import ALLOWED, backend_url
         ("https://backend.example:8443/Base", "https://backend.example:8443/Base"),
     ],
 )
-def test_a_place_is_accepted(text: str, url: str) -> None:
+def test_a_valid_url_is_completed(text: str, url: str) -> None:
     assert backend_url(text) == url
 
 
@@ -62,7 +62,7 @@ def test_a_place_is_accepted(text: str, url: str) -> None:
         "http://backend/a\r\nX: y",
     ],
 )  # fmt: skip
-def test_what_is_no_place_is_refused(text: str) -> None:
+def test_an_invalid_url_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(ALLOWED)}$"):
         backend_url(text)
 
@@ -72,7 +72,7 @@ def test_what_is_no_place_is_refused(text: str) -> None:
     | st.text("ab.:/[]@?#%0 8-_\\")
     | st.builds("{}://{}:{}/{}".format, st.sampled_from(["http", "https"]), st.text(), st.text(), st.text())
 )
-def test_whatever_is_accepted_is_a_url_of_the_same_place_again(text: str) -> None:
+def test_a_completed_url_is_valid_and_stays_as_it_is(text: str) -> None:
     try:
         url = backend_url(text)
     except ValueError as error:

@@ -1,3 +1,5 @@
+"""A corked socket holds the headers back and sends them with the body."""
+
 import random
 from collections.abc import Iterator
 
@@ -13,14 +15,14 @@ Ends = tuple[CorkedSocket, socket]
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    """A corked socket that sends for at most a second, and the other end, which does not block."""
+    """A corked socket with a send timeout of a second, and the non-blocking other end."""
     ours, theirs = socketpair()
     with ours, theirs:
         theirs.settimeout(0)
         yield CorkedSocket(ours, send_timeout=1), theirs
 
 
-def test_headers_wait_for_the_body_and_go_with_its_start(ends: Ends) -> None:
+def test_headers_are_sent_together_with_the_start_of_the_body(ends: Ends) -> None:
     corked, other = ends
 
     corked.sendall(b"headers ")
@@ -32,7 +34,7 @@ def test_headers_wait_for_the_body_and_go_with_its_start(ends: Ends) -> None:
     assert other.recv(100) == b"rest"
 
 
-def test_headers_without_a_body_are_sent_at_the_end_and_once(ends: Ends) -> None:
+def test_flush_sends_headers_without_a_body_once(ends: Ends) -> None:
     corked, other = ends
 
     corked.sendall(b"headers")
@@ -42,7 +44,7 @@ def test_headers_without_a_body_are_sent_at_the_end_and_once(ends: Ends) -> None
     assert other.recv(100) == b"headers"
 
 
-def test_headers_are_sent_before_anything_else_is_done_with_the_socket(ends: Ends) -> None:
+def test_headers_are_sent_before_any_other_use_of_the_socket(ends: Ends) -> None:
     corked, other = ends
 
     corked.sendall(b"headers ")
@@ -66,7 +68,7 @@ def test_an_answer_larger_than_the_buffers_arrives_whole(ends: Ends) -> None:
     sending.get(timeout=PATIENCE)
 
 
-def test_a_caller_that_does_not_read_is_given_up(ends: Ends) -> None:
+def test_sending_to_a_caller_that_does_not_read_times_out(ends: Ends) -> None:
     corked, _ = ends
     corked.sendall(b"headers ")
 

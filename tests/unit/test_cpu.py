@@ -1,4 +1,4 @@
-"""The cgroup's CPU quota, in folders that look like cgroups."""
+"""The CPU quota, read from folders that look like a cgroup's."""
 
 from pathlib import Path
 
@@ -36,9 +36,9 @@ def v1(quota: str, period: str = "100000") -> dict[str, str]:
         pytest.param({}, 1, id="no cgroup"),
     ],
 )
-def test_cores_in_quota(tmp_path: Path, files: dict[str, str], cores: int) -> None:
+def test_a_quota_is_rounded_up_to_whole_cores(tmp_path: Path, files: dict[str, str], cores: int) -> None:
     assert cores_in_quota(cgroup(tmp_path, files)) == cores
 
 
-def test_no_folder_is_no_quota(tmp_path: Path) -> None:
+def test_one_core_is_assumed_without_a_cgroup(tmp_path: Path) -> None:
     assert cores_in_quota(tmp_path / "none") == 1

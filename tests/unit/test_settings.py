@@ -1,4 +1,4 @@
-"""Settings: read from the environment once, all bad ones named at once."""
+"""Settings are read from the environment; all invalid ones are reported at once."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from common.serving.server import graceful_timeout, options
 from common.settings import SettingsError, flag, host, masked, number
 
 
-def test_nothing_set_gives_the_defaults() -> None:
+def test_an_empty_environment_means_the_defaults() -> None:
     backend, client = BackendSettings.from_environ({}), ClientSettings.from_environ({})
 
     assert (backend.host, backend.port, client.port) == ("0.0.0.0", 8080, 8082)
@@ -21,7 +21,7 @@ def test_nothing_set_gives_the_defaults() -> None:
     assert (client.answer_timeout, client.max_in_flight, client.access_log) == (30.0, 1000, True)
 
 
-def test_what_is_set_counts_and_what_is_none_of_ours_does_not() -> None:
+def test_variables_are_read_and_unrelated_ones_are_ignored() -> None:
     settings = ClientSettings.from_environ(
         {"PORT": "1", "WORKERS": "3", "ANSWER_TIMEOUT": "1.5", "ACCESS_LOG": "false", "port": "x", "PATH": ""}
     )
@@ -45,7 +45,7 @@ def test_what_is_set_counts_and_what_is_none_of_ours_does_not() -> None:
         (host, "localhost", "localhost"),
     ],
 )
-def test_a_value_is_accepted(parse: Callable[[str], Any], text: str, value: object) -> None:
+def test_a_valid_value_is_parsed(parse: Callable[[str], Any], text: str, value: object) -> None:
     assert parse(text) == value
 
 
@@ -54,30 +54,30 @@ def test_a_value_is_accepted(parse: Callable[[str], Any], text: str, value: obje
     ["", " ", "0", "11", "-1", "+1", "1.5", "1.", "1e1", "0x1", "1_0", " 1", "1\n", "٣", "²", "nan", "tcp://a:1",
      "9" * 5000],
 )  # fmt: skip
-def test_no_whole_number_in_range_is_refused(text: str) -> None:
+def test_an_invalid_whole_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^a whole number from 1 to 10$"):
         number(1, 10)(text)
 
 
 @pytest.mark.parametrize("text", ["", "0.9", "10.1", ".5", "1.", "nan", "inf", "1e0", "1,5", "-1", "1 s"])
-def test_no_number_in_range_is_refused(text: str) -> None:
+def test_an_invalid_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^a number from 1 to 10$"):
         number(1, 10, float)(text)
 
 
 @pytest.mark.parametrize("text", ["", "True", "TRUE", "1", "yes", "true "])
-def test_no_flag_is_refused(text: str) -> None:
+def test_an_invalid_flag_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="true or false"):
         flag(text)
 
 
 @pytest.mark.parametrize("text", ["", "a b", "::1", "[::1", "unix:/x", "a:80", "a/b", "a\n", "*", "[a]b"])
-def test_no_address_to_listen_on_is_refused(text: str) -> None:
+def test_an_invalid_address_to_listen_on_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a host name"):
         host(text)
 
 
-def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_invalid_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     bad = {"URL": "http://me:hunter2@b\n", "PORT": "0", "WORKERS": "many", "MAX_ANSWER_BYTES": "-1"}
 
     with pytest.raises(SettingsError) as caught:
@@ -104,7 +104,7 @@ def test_every_bad_setting_has_a_line(capsys: pytest.CaptureFixture[str]) -> Non
         ("http://a b/", "http://a b/"),
     ],
 )
-def test_a_secret_is_never_shown(text: str, shown: str) -> None:
+def test_secrets_in_a_url_are_masked(text: str, shown: str) -> None:
     assert masked(text) == shown
     with pytest.raises(SettingsError) as caught:
         ClientSettings.from_environ({"URL": text})
@@ -123,14 +123,14 @@ def test_the_start_up_line_has_every_setting() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["1", "1.5", "30", "3600"])
-def test_a_stop_waits_longer_than_the_slowest_answer(seconds: str) -> None:
+def test_the_graceful_timeout_is_longer_than_the_slowest_answer(seconds: str) -> None:
     settings = ClientSettings.from_environ({"ANSWER_TIMEOUT": seconds})
 
     assert graceful_timeout(settings) > MAX_CONNECT_SECONDS + settings.answer_timeout + 1
     assert options(settings)["graceful_timeout"] == graceful_timeout(settings)
 
 
-def test_an_answer_that_cannot_fit_the_budget_is_refused() -> None:
+def test_a_maximum_answer_that_cannot_fit_the_budget_is_refused() -> None:
     with pytest.raises(SettingsError) as refused:
         ClientSettings.from_environ({"MAX_ANSWER_BYTES": "1000000", "MAX_BUFFERED_BYTES": "1999999"})
 

@@ -51,7 +51,7 @@ def test_slashes_do_not_redirect(caller: FlaskClient, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
-def test_another_method_is_a_405_that_says_which_is_allowed(
+def test_another_method_is_a_405_that_names_the_allowed_ones(
     caller: FlaskClient, path: str, method: str
 ) -> None:
     response = caller.open(path, method=method)
@@ -67,7 +67,7 @@ def test_head_has_the_headers_of_get(caller: FlaskClient) -> None:
     assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
-def test_the_answer_names_its_status_first(caller: FlaskClient) -> None:
+def test_the_status_comes_first_in_the_json(caller: FlaskClient) -> None:
     assert caller.get("/").data == b'{"status_code":200,"message":"hello world","source":"backend"}\n'
 
 
@@ -84,7 +84,7 @@ def failing_app(failure: Exception) -> Flask:
 @pytest.mark.parametrize(
     "failure", [RuntimeError("at 10.0.0.1"), KeyError("secret"), RecursionError(), OSError(2, "secret")]
 )
-def test_an_unexpected_exception_is_a_500_that_tells_only_the_log(
+def test_an_unexpected_exception_is_a_500_and_its_details_only_logged(
     failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
@@ -94,7 +94,7 @@ def test_an_unexpected_exception_is_a_500_that_tells_only_the_log(
     assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [failure]
 
 
-def test_the_cause_of_a_known_error_is_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_cause_of_a_known_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     busy = ServiceUnavailable("busy", retry_after=7)
     busy.__cause__ = OSError("connect to 10.0.0.1")
 
