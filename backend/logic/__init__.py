@@ -1,8 +1,8 @@
 """The logics: how the backend computes its answer.
 
-A logic is a function from the query to the answer's `message` and any fields that it adds; an error
-is an HTTPException of werkzeug, whose description the caller sees. A built-in one is a module here
-with `make(settings)`; any other is named in LOGIC.
+A logic is a function that takes the query and returns the answer's `message` and any fields of its own.
+Its errors are werkzeug's HTTPExceptions, whose descriptions the caller sees. A built-in logic is a module
+here with `make(settings)`; any other is named in LOGIC.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from common.settings import SettingsError
 
 @dataclass(frozen=True)
 class Logic:
-    """A function that answers queries, and whether it can.
+    """A function that answers queries, and one that tells whether it can.
 
     Attributes:
         answer: returns the fields of the answer to a query.
-        ready: raises ServiceUnavailable while it cannot answer.
+        ready: raises ServiceUnavailable while there can be no answers.
     """
 
     answer: Callable[[MultiDict[str, str]], dict[str, Any]]
@@ -33,7 +33,7 @@ def import_logic(settings: Settings) -> Logic:
     """Return the logic that LOGIC names.
 
     Raises:
-        SettingsError: it does not load; says why, and which ones are allowed.
+        SettingsError: the logic cannot be imported; says why, and which logics are allowed.
     """
     module, _, function = settings.logic.partition(":")
     try:

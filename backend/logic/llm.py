@@ -1,4 +1,4 @@
-"""Answers with a language model's text, from any OpenAI-compatible endpoint."""
+"""The logic `llm`: a language model's text, from any OpenAI-compatible endpoint."""
 
 import json
 import re
@@ -27,14 +27,13 @@ from backend.settings import LlmSettings
 MAX_PROMPT = 4000  # characters
 # For each address of the endpoint (seconds).
 CONNECT_TIMEOUT = 3.0
-# Largest answer read, in chunks of CHUNK bytes: less than the client accepts.
-CHUNK, MOST_CHUNKS = 10_000, 100
-# Of ANSWER_TIMEOUT: the caller hears that the model is slow before it gives up itself.
-SHARE = 0.95
+# Largest answer read from the endpoint, in chunks of CHUNK_BYTES: less than the client accepts.
+CHUNK_BYTES, MAX_CHUNKS = 10_000, 100
+# Part of ANSWER_TIMEOUT that the model gets, so that our 504 arrives before the client gives up.
+MODEL_SHARE = 0.95
 
 
 def make(settings: LlmSettings) -> Logic:
-    """Make the logic."""
     return Logic(Model(settings).answer)
 
 
@@ -42,66 +41,66 @@ class Model:
     """A model behind an endpoint."""
 
     def __init__(self, settings: LlmSettings) -> None:
-        self.limit = SHARE * settings.answer_timeout
+        self.timeout = MODEL_SHARE * settings.answer_timeout
         self.name = settings.llm_model
         self.max_tokens = settings.llm_max_tokens
         client = OpenAI(
             base_url=settings.llm_base_url,
             api_key=settings.llm_api_key or "none",  # the package wants one, endpoints may not
-            max_retries=0,  # each costs as much as the first try
-            timeout=Timeout(self.limit, connect=CONNECT_TIMEOUT),
+            max_retries=0,  # each attempt costs money
+            timeout=Timeout(self.timeout, connect=CONNECT_TIMEOUT),
             http_client=DefaultHttpxClient(
                 follow_redirects=False,  # the prompt goes nowhere else
-                # A connection each: one kept could be just about to be closed, and nothing is tried again.
+                # No keep-alive: the endpoint may be closing an idle connection, and nothing is retried.
                 limits=Limits(max_connections=settings.max_in_flight, max_keepalive_connections=0),
             ),
         )
-        # Both block, and would do so in the first calls: an import, and a process that tells the platform.
+        # Now, not in the first calls, since both block: an import, and a subprocess that names the platform.
         self.create = client.chat.completions.with_streaming_response.create
         client.platform_headers()
 
     def answer(self, args: MultiDict[str, str]) -> dict[str, Any]:
-        """Answer a prompt.
+        """Return the model's answer to a prompt.
 
         Raises:
-            BadRequest: no prompt, or too long a one.
-            TooManyRequests: the endpoint said so.
-            GatewayTimeout: it took too long.
-            BadGateway: it is away, refused, or its answer is not one.
+            BadRequest: the query has no prompt, one that is too long, or something else.
+            TooManyRequests: the endpoint answered 429.
+            GatewayTimeout: the endpoint took too long.
+            BadGateway: the endpoint is unreachable, or answered with an error or without a text.
         """
-        prompt = prompt_in(args)
+        prompt = prompt_from(args)
         try:
-            with gevent.Timeout(self.limit):  # the package's own starts anew with each chunk
+            with gevent.Timeout(self.timeout):  # the package's own starts anew with each chunk
                 body = self.complete(prompt)
         except (gevent.Timeout, TimeoutException, APITimeoutError):
-            raise GatewayTimeout(f"the model did not answer within {self.limit:g} s") from None
+            raise GatewayTimeout(f"the model did not answer within {self.timeout:g} s") from None
         except RateLimitError as error:
             raise TooManyRequests(
                 "the model's endpoint takes no more requests now", retry_after=retry_after(error)
             ) from None
         except APIStatusError as error:
-            # Not its text, which may quote the key.
+            # Not its message, which may quote the key.
             reason = RuntimeError(f"type {str(error.type)[:100]}, code {str(error.code)[:100]}")
             raise BadGateway(f"the model's endpoint answered {error.status_code}") from reason
         except (HTTPError, APIConnectionError) as error:
             raise BadGateway("the model's endpoint is unreachable or broke off") from error.__cause__ or error
-        return understood(body)
+        return answer_fields(body)
 
     def complete(self, prompt: str) -> bytes:
-        """The endpoint's answer, as long as it may be."""
+        """Return the endpoint's answer to a prompt; BadGateway if it is too large."""
         with self.create(
             model=self.name,
             messages=[{"role": "user", "content": prompt}],
             max_completion_tokens=self.max_tokens,
         ) as response:
-            body = b"".join(islice(response.iter_bytes(CHUNK), MOST_CHUNKS + 1))
-        if len(body) > CHUNK * MOST_CHUNKS:
-            raise BadGateway(f"the model's answer is larger than {CHUNK * MOST_CHUNKS} bytes")
+            body = b"".join(islice(response.iter_bytes(CHUNK_BYTES), MAX_CHUNKS + 1))
+        if len(body) > CHUNK_BYTES * MAX_CHUNKS:
+            raise BadGateway(f"the model's answer is larger than {CHUNK_BYTES * MAX_CHUNKS} bytes")
         return body
 
 
-def prompt_in(args: MultiDict[str, str]) -> str:
-    """The prompt, which is all that a query may have."""
+def prompt_from(args: MultiDict[str, str]) -> str:
+    """Return the prompt, the only parameter that a query may have."""
     prompts = args.getlist("prompt")
     if set(args) != {"prompt"} or len(prompts) != 1 or not prompts[0].strip():
         raise BadRequest(f"allowed: prompt=…, once, with 1 to {MAX_PROMPT} characters, and nothing else")
@@ -111,13 +110,13 @@ def prompt_in(args: MultiDict[str, str]) -> str:
 
 
 def retry_after(error: APIStatusError) -> int | datetime | None:
-    """The endpoint's Retry-After: seconds or a date (RFC 9110 section 10.2.3)."""
+    """Return the endpoint's Retry-After: seconds, a date (RFC 9110 section 10.2.3) or None."""
     text = error.response.headers.get("Retry-After", "")
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else parse_date(text)
 
 
-def understood(body: bytes) -> dict[str, Any]:
-    """The answer's fields in a chat completion; not all endpoints fill in all that there are."""
+def answer_fields(body: bytes) -> dict[str, Any]:
+    """Return the answer's fields from a chat completion; some endpoints leave out all but the text."""
     try:
         content = json.loads(body)
         choice = content["choices"][0]

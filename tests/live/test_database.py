@@ -1,4 +1,4 @@
-"""LOGIC=database: the same answers from SQLite and PostgreSQL, and clean ones when it is away."""
+"""LOGIC=database: the same answers from SQLite and PostgreSQL, and clean errors during outages."""
 
 import re
 import socket
@@ -25,8 +25,8 @@ from tests.postgresql import PostgreSQL
 from tests.processes import Service, running
 
 ROWS = rows()
-# What a caller may wait for the word that the database is away, and what two busy cores add (seconds).
-AWAY, NOISE = 2.0, 0.5
+# The longest wait for a 503 while the database is unavailable, and what busy cores add (seconds).
+MAX_WAIT, MARGIN = 2.0, 0.5
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
@@ -118,36 +118,36 @@ def test_each_operator_means_what_it_says(sqlite: Service) -> None:
 # The same on both
 
 
-def texts(of: str) -> st.SearchStrategy[str]:
-    """Values that a column has, pieces of them, and any others that its type allows."""
-    there = sorted({str(row[of]) for row in ROWS if row[of] is not None})
-    kind = TABLE.c[of].type.python_type
+def texts(column: str) -> st.SearchStrategy[str]:
+    """A column's values, pieces of them, and any others that its type allows."""
+    values = sorted({str(row[column]) for row in ROWS if row[column] is not None})
+    kind = TABLE.c[column].type.python_type
     if kind is int:
-        return st.sampled_from(there) | st.integers(-(10**18) + 1, 10**18 - 1).map(str)
+        return st.sampled_from(values) | st.integers(-(10**18) + 1, 10**18 - 1).map(str)
     if kind is float:
-        return st.sampled_from(there) | st.floats(-200, 200, allow_nan=False).map(
+        return st.sampled_from(values) | st.floats(-200, 200, allow_nan=False).map(
             lambda value: f"{value:.15f}"
         )
     pieces = st.builds(
-        lambda text, at, size: text[at : at + size], st.sampled_from(there), *[st.integers(0, 9)] * 2
+        lambda text, at, size: text[at : at + size], st.sampled_from(values), *[st.integers(0, 9)] * 2
     )
     other = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
-    return st.sampled_from(there) | pieces | other
+    return st.sampled_from(values) | pieces | other
 
 
 @st.composite
 def conditions(draw: st.DrawFn) -> tuple[str, str]:
-    of = draw(st.sampled_from(TABLE.c.keys()))
+    column = draw(st.sampled_from(TABLE.c.keys()))
     operator = draw(st.sampled_from(["", "__ne", "__lt", "__lte", "__gt", "__gte", "__in", "__contains"]))
-    if operator == "__contains" and TABLE.c[of].type.python_type is not str:
+    if operator == "__contains" and TABLE.c[column].type.python_type is not str:
         operator = ""
-    text = draw(texts(of).filter(lambda text: text or operator != "__contains"))
+    text = draw(texts(column).filter(lambda text: text or operator != "__contains"))
     if operator == "__in":
         text = text.replace(",", "")
         text = ",".join(
-            [text, *draw(st.lists(texts(of).map(lambda each: each.replace(",", "")), max_size=3))]
+            [text, *draw(st.lists(texts(column).map(lambda each: each.replace(",", "")), max_size=3))]
         )
-    return of + operator, text
+    return column + operator, text
 
 
 @st.composite
@@ -157,8 +157,8 @@ def queries(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         function = draw(st.sampled_from(["count", "sum", "mean", "min", "max"]))
         kinds = (int, float) if function in ("sum", "mean") else (int, float, str)
-        of = draw(st.sampled_from([name for name in columns if TABLE.c[name].type.python_type in kinds]))
-        query.append(("compute", f"{function}:{of}"))
+        column = draw(st.sampled_from([name for name in columns if TABLE.c[name].type.python_type in kinds]))
+        query.append(("compute", f"{function}:{column}"))
         columns = [function]
         if draw(st.integers(0, 3)):
             columns.append(draw(st.sampled_from(TABLE.c.keys())))
@@ -188,13 +188,13 @@ def test_200_queries_have_the_same_answers_from_sqlite_and_postgresql(
     assert with_rows > 100, "expected most queries to find something"
 
 
-@pytest.mark.parametrize("of", ["latitude", "longitude", "utc_offset_minutes", "summer_offset_minutes"])
+@pytest.mark.parametrize("column", ["latitude", "longitude", "utc_offset_minutes", "summer_offset_minutes"])
 @pytest.mark.parametrize("group", ["country", "comment", "utc_offset_minutes"])
 def test_sums_and_means_of_every_group_are_the_same(
-    sqlite: Service, postgres: Service, of: str, group: str
+    sqlite: Service, postgres: Service, column: str, group: str
 ) -> None:
     for function in ("sum", "mean"):
-        query = {"compute": f"{function}:{of}", "group_by": group, "sort": f"-{function}", "limit": 100}
+        query = {"compute": f"{function}:{column}", "group_by": group, "sort": f"-{function}", "limit": 100}
         for offset in (0, 100, 200):
             assert ask(sqlite, **query, offset=offset) == ask(postgres, **query, offset=offset)
 
@@ -202,7 +202,7 @@ def test_sums_and_means_of_every_group_are_the_same(
 # PostgreSQL comes and goes
 
 
-def test_pods_that_start_together_load_the_table_once(start: Start, server: PostgreSQL) -> None:
+def test_pods_that_start_together_insert_the_rows_once(start: Start, server: PostgreSQL) -> None:
     database = server.new_database()
     pods = [start("backend", LOGIC="database", DATABASE_URL=server.url(database)) for _ in range(3)]
 
@@ -210,7 +210,7 @@ def test_pods_that_start_together_load_the_table_once(start: Start, server: Post
         with blocking.transaction(force_rollback=True):
             blocking.execute("CREATE TABLE time_zones ()")
             replies = [callers.submit(pod.call, "/readyz") for pod in pods]
-            eventually("all are about to load it", lambda: server.execute(WAITING) == [(3,)])
+            eventually("all are about to insert them", lambda: server.execute(WAITING) == [(3,)])
         assert [reply.result().status for reply in replies] == [200] * 3
 
     assert server.execute("SELECT count(*) FROM time_zones", database) == [(418,)]
@@ -245,7 +245,7 @@ def test_a_request_can_only_read(database: Database) -> None:
     database.engine.dispose()
 
 
-def test_it_is_ready_once_the_database_was_there_and_stays_so(start: Start, server: PostgreSQL) -> None:
+def test_it_is_ready_once_it_has_reached_the_database_and_stays_so(start: Start, server: PostgreSQL) -> None:
     database = server.new_database()
     server.kill()
     try:
@@ -266,20 +266,20 @@ def test_it_is_ready_once_the_database_was_there_and_stays_so(start: Start, serv
     eventually("it answers again", lambda: backend.call("/").status == 200, within=5)
 
 
-def test_a_database_killed_and_started_under_load_gives_only_clean_503s(
+def test_a_database_killed_and_started_under_load_causes_only_clean_503s(
     start: Start, server: PostgreSQL, postgres: Service
 ) -> None:
     client = start("client", URL=f"127.0.0.1:{postgres.port}")
     over = Event()
 
-    def load() -> list[Reply]:
+    def call_until_over() -> list[Reply]:
         replies = []
         while not over.wait(0.01):
             replies.append(client.call("/?sort=-latitude"))
         return replies
 
     with ThreadPoolExecutor(8) as callers:
-        calls = [callers.submit(load) for _ in range(8)]
+        calls = [callers.submit(call_until_over) for _ in range(8)]
         try:
             for _ in range(2):
                 eventually("200s", lambda: client.call().status == 200)
@@ -292,10 +292,10 @@ def test_a_database_killed_and_started_under_load_gives_only_clean_503s(
         replies = [reply for each in calls for reply in each.result()]
 
     unclean = [reply for reply in replies if reply.status not in (200, 503)]
-    said = Counter(reply.answer[1]["exc"] for reply in replies if reply.status == 503)
+    reasons = Counter(reply.answer[1]["exc"] for reply in replies if reply.status == 503)
     assert not unclean
-    assert set(said) <= {"database unavailable", "database too slow", "database busy"}
-    assert max(reply.seconds for reply in replies) < AWAY + NOISE
+    assert set(reasons) <= {"database unavailable", "database too slow", "database busy"}
+    assert max(reply.seconds for reply in replies) < MAX_WAIT + MARGIN
     assert Counter(reply.status for reply in replies).keys() == {200, 503}
 
 
@@ -317,11 +317,11 @@ def test_a_database_that_hangs_costs_two_seconds_and_blocks_nothing_else(
 
     assert max(reply.seconds for reply in [*health, refused]) < 0.5
     assert {reply.status for reply in replies} == {503}
-    assert max(reply.seconds for reply in replies) < AWAY + NOISE
+    assert max(reply.seconds for reply in replies) < MAX_WAIT + MARGIN
     assert backend.call("/").status == 200
 
 
-def test_a_database_that_never_says_a_word_costs_two_seconds(start: Start) -> None:
+def test_a_database_that_never_answers_costs_two_seconds(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql+psycopg://me:secret@127.0.0.1:{silent.getsockname()[1]}/zones"
         backend = start("backend", LOGIC="database", DATABASE_URL=url)
@@ -329,5 +329,5 @@ def test_a_database_that_never_says_a_word_costs_two_seconds(start: Start) -> No
         reply = backend.call("/")
 
     assert reply.answer == error(503, "database too slow", "backend")
-    assert reply.seconds < AWAY + NOISE
+    assert reply.seconds < MAX_WAIT + MARGIN
     assert "secret" not in backend.log

@@ -1,4 +1,4 @@
-"""LOGIC=llm against endpoints that answer badly, slowly or a lot."""
+"""LOGIC=llm with scripted endpoints: bad, slow and large answers."""
 
 import json
 import socket
@@ -25,11 +25,11 @@ def completion(text: object, **more: object) -> bytes:
 
 
 class Endpoint:
-    """An endpoint that does one thing, and remembers what it was asked."""
+    """An endpoint with one behaviour that records the bodies it receives."""
 
     def __init__(self, upstream: ScriptedBackend) -> None:
         self.upstream = upstream
-        self.asked: list[dict[str, object]] = []
+        self.received: list[dict[str, object]] = []
 
     def will(self, behaviour: Behaviour) -> None:
         def behave(connection: socket.socket) -> None:
@@ -37,13 +37,13 @@ class Endpoint:
             while True:
                 body += connection.recv(65536)
                 with suppress(ValueError):
-                    self.asked.append(json.loads(body))
+                    self.received.append(json.loads(body))
                     break
             behaviour(connection)
 
         self.upstream.behaviours[b""] = (behave,)
 
-    def says(self, data: bytes) -> None:
+    def will_send(self, data: bytes) -> None:
         self.will(lambda connection: connection.sendall(data))
 
     @property
@@ -64,7 +64,7 @@ def only_endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def endpoint(only_endpoint: Endpoint) -> Endpoint:
-    only_endpoint.asked.clear()
+    only_endpoint.received.clear()
     only_endpoint.upstream.requests.clear()
     return only_endpoint
 
@@ -77,7 +77,7 @@ def backend(only_endpoint: Endpoint) -> Iterator[Service]:
 
 
 def test_the_prompt_the_model_and_the_limit_are_sent(backend: Service, endpoint: Endpoint) -> None:
-    endpoint.says(completion("four", finish_reason="stop"))
+    endpoint.will_send(completion("four", finish_reason="stop"))
 
     assert backend.call("/?prompt=2%2B2").answer == (
         200,
@@ -89,7 +89,7 @@ def test_the_prompt_the_model_and_the_limit_are_sent(backend: Service, endpoint:
             "finish_reason": "stop",
         },
     )
-    assert endpoint.asked == [
+    assert endpoint.received == [
         {"model": "m", "messages": [{"role": "user", "content": "2+2"}], "max_completion_tokens": 1000}
     ]
     (head,) = endpoint.upstream.requests[b""]
@@ -101,11 +101,11 @@ def test_the_longest_prompt_of_any_script_arrives_whole_through_the_client(
     start: Start, backend: Service, endpoint: Endpoint
 ) -> None:
     client = start("client", URL=f"127.0.0.1:{backend.port}")
-    endpoint.says(completion("long"))
+    endpoint.will_send(completion("long"))
     prompt = "𐍈" * 4000
 
     assert client.call(f"/?prompt={quote(prompt)}").status == 200
-    assert [each["messages"] for each in endpoint.asked] == [[{"role": "user", "content": prompt}]]
+    assert [each["messages"] for each in endpoint.received] == [[{"role": "user", "content": prompt}]]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_the_longest_prompt_of_any_script_arrives_whole_through_the_client(
         ("prompt=" + "a" * 4001, "prompt of 4001 characters; allowed: 4000"),
     ],
 )
-def test_a_bad_prompt_is_refused_and_costs_nothing(
+def test_a_bad_prompt_is_refused_without_a_call(
     backend: Service, endpoint: Endpoint, query: str, exc: str
 ) -> None:
     assert backend.call(f"/?{query}").answer == error(400, exc, "backend")
-    assert endpoint.asked == []
+    assert endpoint.received == []
 
 
 def test_a_query_that_is_too_long_is_a_414(start: Start) -> None:
@@ -134,13 +134,13 @@ def test_a_query_that_is_too_long_is_a_414(start: Start) -> None:
     )
 
 
-SILENT = "the model's endpoint is unreachable or broke off"
+UNREACHABLE = "the model's endpoint is unreachable or broke off"
 NO_TEXT = "the model's answer has no text"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "exc"),
+    ("sent", "status", "exc"),
     [
         (as_json(400, {"error": {"message": f"bad key {KEY}"}}), 502, "the model's endpoint answered 400"),
         (as_json(401, {"error": {"message": f"bad key {KEY}"}}), 502, "the model's endpoint answered 401"),
@@ -152,39 +152,39 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10
         (as_json(200, {"choices": []}), 502, NO_TEXT),
         (completion(None), 502, NO_TEXT),
         (completion("a" * 1_000_001), 502, "the model's answer is larger than 1000000 bytes"),
-        (b"", 502, SILENT),
-        (b"HTTP/1.1 nonsense\r\n\r\n", 502, SILENT),
-        (HEAD + b'{"choices":', 502, SILENT),
+        (b"", 502, UNREACHABLE),
+        (b"HTTP/1.1 nonsense\r\n\r\n", 502, UNREACHABLE),
+        (HEAD + b'{"choices":', 502, UNREACHABLE),
     ],
 )
-def test_a_bad_answer_is_a_clear_error_and_is_not_asked_for_again(
-    backend: Service, endpoint: Endpoint, said: bytes, status: int, exc: str
+def test_a_bad_answer_is_a_clear_error_and_is_not_retried(
+    backend: Service, endpoint: Endpoint, sent: bytes, status: int, exc: str
 ) -> None:
-    endpoint.says(said)
+    endpoint.will_send(sent)
 
     assert backend.call("/?prompt=hi").answer == error(status, exc, "backend")
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.received) == 1
 
 
 @pytest.mark.parametrize("when", ["7", "Fri, 31 Dec 1999 23:59:59 GMT"])
-def test_too_many_requests_are_passed_on_with_when_to_retry(
+def test_a_429_is_passed_on_with_its_retry_after(
     start: Start, backend: Service, endpoint: Endpoint, when: str
 ) -> None:
     client = start("client", URL=f"127.0.0.1:{backend.port}")
-    endpoint.says(as_json(429, {"error": {"message": "slow down"}}, f"Retry-After: {when}"))
+    endpoint.will_send(as_json(429, {"error": {"message": "slow down"}}, f"Retry-After: {when}"))
 
     reply = client.call("/?prompt=hi")
 
     assert reply.answer == error(429, "the model's endpoint takes no more requests now")
     assert reply.headers["Retry-After"] == when
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.received) == 1
 
 
-def test_an_endpoint_that_is_away_is_a_502(start: Start, endpoint: Endpoint) -> None:
+def test_an_unreachable_endpoint_is_a_502(start: Start, endpoint: Endpoint) -> None:
     backend = start("backend", **endpoint.settings | {"LLM_BASE_URL": "http://127.0.0.1:1"})
 
     assert backend.call("/readyz").status == 200
-    assert backend.call("/?prompt=hi").answer == error(502, SILENT, "backend")
+    assert backend.call("/?prompt=hi").answer == error(502, UNREACHABLE, "backend")
 
 
 @pytest.mark.parametrize("first", [b"", HEAD])
@@ -209,11 +209,11 @@ def test_an_answer_that_never_ends_is_a_504_before_the_client_gives_up(
 
 def test_200_slow_answers_at_once_leave_health_and_fast_calls_alone(start: Start, endpoint: Endpoint) -> None:
     backend = start("backend", **endpoint.settings)
-    speak = threading.Event()
+    answer_now = threading.Event()
 
     def wait(connection: socket.socket) -> None:
-        if endpoint.asked[-1]["messages"] != [{"role": "user", "content": "fast"}]:
-            speak.wait(PATIENCE)
+        if endpoint.received[-1]["messages"] != [{"role": "user", "content": "fast"}]:
+            answer_now.wait(PATIENCE)
         connection.sendall(completion("done"))
 
     endpoint.will(wait)
@@ -222,7 +222,7 @@ def test_200_slow_answers_at_once_leave_health_and_fast_calls_alone(start: Start
         endpoint.upstream.await_requests("/?", 200)
         quick = [backend.call(target).seconds for _ in range(20) for target in ("/healthz", "/?prompt=fast")]
         waiting = sum(not each.done() for each in slow)
-        speak.set()
+        answer_now.set()
         replies = [each.result() for each in slow]
 
     assert waiting == 200

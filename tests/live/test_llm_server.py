@@ -1,4 +1,4 @@
-"""LOGIC=llm against a real OpenAI-compatible server: LiteLLM's proxy, with mock answers."""
+"""LOGIC=llm with a real OpenAI-compatible server: LiteLLM's proxy with mock answers."""
 
 import json
 import os
@@ -35,13 +35,13 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, str]]:
-    """Run the server; return the settings of a backend that calls it."""
+    """The backend's settings for a running server."""
     if not PROGRAM.exists():
         pytest.skip("no OpenAI-compatible server installed: make .venv/llm-server")
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config, log = Path(folder) / "config.yaml", Path(folder) / "log"
-        config.write_text(json.dumps(CONFIG))  # which is YAML too
+        config.write_text(json.dumps(CONFIG))  # JSON is YAML
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [PROGRAM, "--config", config, "--host", HOST, "--port", str(port), "--telemetry", "False"],
@@ -66,7 +66,7 @@ def server() -> Iterator[dict[str, str]]:
             process.wait(20)
 
 
-def test_the_answer_of_a_real_server_is_passed_on_by_the_client(start: Start, server: dict[str, str]) -> None:
+def test_a_real_servers_answer_arrives_through_the_client(start: Start, server: dict[str, str]) -> None:
     backend = start("backend", **server, LLM_MODEL="quick")
     client = start("client", URL=f"{HOST}:{backend.port}")
 
@@ -88,12 +88,12 @@ def test_the_answer_of_a_real_server_is_passed_on_by_the_client(start: Start, se
         ({"LLM_MODEL": "busy"}, 429, "the model's endpoint takes no more requests now"),
         ({"LLM_MODEL": "broken"}, 502, "the model's endpoint answered 500"),
         ({"LLM_MODEL": "unknown"}, 502, "the model's endpoint answered 400"),
-        # It says 400 where others say 401.
+        # LiteLLM answers 400 where others answer 401.
         ({"LLM_MODEL": "quick", "LLM_API_KEY": "sk-hunter3"}, 502, "the model's endpoint answered 400"),
         ({"LLM_MODEL": "slow", "ANSWER_TIMEOUT": "2"}, 504, "the model did not answer within 1.9 s"),
     ],
 )
-def test_an_error_of_a_real_server_is_a_clear_error(
+def test_a_real_servers_errors_are_clear(
     start: Start, server: dict[str, str], settings: dict[str, str], status: int, exc: str
 ) -> None:
     backend = start("backend", **server | settings)
@@ -102,7 +102,7 @@ def test_an_error_of_a_real_server_is_a_clear_error(
     assert "hunter" not in backend.log
 
 
-def test_200_slow_answers_of_a_real_server_do_not_slow_healthz(start: Start, server: dict[str, str]) -> None:
+def test_200_slow_answers_of_a_real_server_leave_health_alone(start: Start, server: dict[str, str]) -> None:
     backend = start("backend", **server, LLM_MODEL="slow")
 
     with ThreadPoolExecutor(200) as callers:
@@ -113,6 +113,6 @@ def test_200_slow_answers_of_a_real_server_do_not_slow_healthz(start: Start, ser
         replies = [each.result() for each in slow]
 
     assert len(health) > 20
-    # Sending 200 at once takes a moment of computing; waiting for them must not.
+    # Sending 200 requests costs CPU; waiting for their answers must not.
     assert sum(seconds > 0.5 for seconds in health) <= 2, sorted(health)
     assert [reply.status for reply in replies] == [200] * 200

@@ -1,4 +1,4 @@
-"""LOGIC chooses the function that answers; the client passes its answer on."""
+"""LOGIC chooses what answers; the client passes it on."""
 
 import subprocess
 import sys
@@ -10,8 +10,8 @@ from tests.calls import error
 from tests.conftest import Start
 from tests.processes import ROOT, environment, free_port
 
-ALLOWED = "hello, database, llm or an importable package.module:function"
-CUSTOM_LOGIC = """
+LOGICS = "hello, database, llm or an importable package.module:function"
+GREETING = """
 from werkzeug.exceptions import Conflict
 
 def answer(query):
@@ -25,16 +25,16 @@ number = 7
 
 
 @pytest.fixture
-def modules(tmp_path: Path) -> Path:
-    """A folder with custom logics, one of which cannot be imported."""
+def outside(tmp_path: Path) -> Path:
+    """A folder with modules that are not part of the project."""
     (tmp_path / "ours").mkdir()
-    (tmp_path / "ours" / "greeting.py").write_text(CUSTOM_LOGIC)
+    (tmp_path / "ours" / "greeting.py").write_text(GREETING)
     (tmp_path / "ours" / "unfinished.py").write_text("import a_package_that_is_not_there")
     return tmp_path
 
 
-def test_a_custom_logic_answers_through_the_client(start: Start, modules: Path) -> None:
-    backend = start("backend", LOGIC="ours.greeting:answer", PYTHONPATH=str(modules))
+def test_a_function_from_outside_answers_through_the_client(start: Start, outside: Path) -> None:
+    backend = start("backend", LOGIC="ours.greeting:answer", PYTHONPATH=str(outside))
     client = start("client", URL=f"127.0.0.1:{backend.port}")
 
     assert client.call("/?name=Ada").answer == (
@@ -44,8 +44,8 @@ def test_a_custom_logic_answers_through_the_client(start: Start, modules: Path) 
     assert client.call("/?bad").answer == error(409, "bad is taken; allowed: anything else")
 
 
-def failed_start(folder: Path, **settings: str) -> tuple[int, str]:
-    """Return the exit code and the output of a backend that does not start."""
+def refusal(folder: Path, **settings: str) -> tuple[int, str]:
+    """The exit code and the output of a backend that refuses to start."""
     done = subprocess.run(
         [sys.executable, "-m", "backend"],
         cwd=ROOT,
@@ -62,8 +62,8 @@ def failed_start(folder: Path, **settings: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "logic", ["", "Hello", "llms", "no_such_package:answer", "json", "json:", "a b:c", ".json:x"]
 )
-def test_an_unknown_logic_is_refused_with_a_list_of_known_ones(tmp_path: Path, logic: str) -> None:
-    assert failed_start(tmp_path, LOGIC=logic) == (1, f"LOGIC={logic!r} is not allowed: expected {ALLOWED}\n")
+def test_an_unknown_logic_is_refused_with_the_known_ones(tmp_path: Path, logic: str) -> None:
+    assert refusal(tmp_path, LOGIC=logic) == (1, f"LOGIC={logic!r} is not allowed: expected {LOGICS}\n")
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_an_unknown_logic_is_refused_with_a_list_of_known_ones(tmp_path: Path, l
     ],
 )
 def test_a_logic_that_cannot_be_imported_is_refused_with_the_reason(
-    modules: Path, logic: str, reason: str
+    outside: Path, logic: str, reason: str
 ) -> None:
-    code, output = failed_start(modules, LOGIC=logic, PYTHONPATH=str(modules))
+    code, output = refusal(outside, LOGIC=logic, PYTHONPATH=str(outside))
 
     assert code != 0
     assert output.count("does not load") == 1
-    assert f"LOGIC={logic!r} does not load: {reason}; expected {ALLOWED}\n" in output
+    assert f"LOGIC={logic!r} does not load: {reason}; expected {LOGICS}\n" in output
     assert "Traceback" not in output
 
 

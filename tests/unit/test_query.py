@@ -1,4 +1,4 @@
-"""Query strings that the database logic does not understand: each error names what is allowed."""
+"""The database logic's query strings: errors say what is allowed, and values are bound."""
 
 from urllib.parse import parse_qsl
 
@@ -65,7 +65,7 @@ FUNCTIONS = "count, sum, mean, min or max, then a colon and a column"
         ),
     ],
 )
-def test_what_is_not_understood_is_refused_with_what_is_allowed(query: str, exc: str) -> None:
+def test_a_query_that_is_not_allowed_is_refused_with_what_is(query: str, exc: str) -> None:
     with pytest.raises(BadRequest) as refused:
         parse(MultiDict(parse_qsl(query, keep_blank_values=True)))
 

@@ -1,6 +1,6 @@
-"""Answers from a table: filtered, sorted, computed; on SQLite or PostgreSQL.
+"""The logic `database`: rows of a table, filtered and sorted, or aggregates of them; SQLite or PostgreSQL.
 
-Each request is one unit of work: one connection, one read-only transaction, within LONGEST_WAIT.
+Each request is one read-only transaction on one connection, within MAX_SECONDS.
 """
 
 from collections.abc import Iterator
@@ -20,49 +20,48 @@ from backend.logic.database.query import parse
 from backend.logic.database.table import TABLE, rows
 from backend.settings import DatabaseSettings
 
-# From a request to its answer, whatever the database does (seconds).
-LONGEST_WAIT = 1.8
-# Any number that all Pods agree on: who holds this lock loads the table.
-LOAD_LOCK = 7_203_415_526
+# From a request to its answer, whatever the database does.
+MAX_SECONDS = 1.8
+# PostgreSQL's advisory lock for filling the table; any number will do if all Pods use the same.
+INSERT_LOCK = 7_203_415_526
 
 
 def make(settings: DatabaseSettings) -> Logic:
-    """Make the logic."""
     database = Database(postgresql(settings.database_url) if settings.database_url else sqlite())
     return Logic(database.answer, database.ready)
 
 
 def postgresql(url: str) -> Engine:
-    """An engine whose transactions read one snapshot, and only read."""
+    """Return an engine whose transactions are read-only and read one snapshot."""
     options = {
         "default_transaction_read_only": "on",
         "default_transaction_isolation": r"repeatable\ read",
-        "statement_timeout": "1500",  # ms; the server gives up before we do
+        "statement_timeout": "1500",  # ms; less than MAX_SECONDS
     }
     return create_engine(
         url,
-        pool_pre_ping=True,  # a connection that the server closed is replaced, not used
+        pool_pre_ping=True,  # replaces connections that the server closed
         pool_size=10,  # PostgreSQL allows 100 in all
         max_overflow=0,
         pool_timeout=1.5,
-        hide_parameters=True,  # what callers ask for is not for the log
+        hide_parameters=True,  # queries stay out of the log
         connect_args={
-            "connect_timeout": 2,  # psycopg's shortest; LONGEST_WAIT ends it before
+            "connect_timeout": 2,  # psycopg's shortest; MAX_SECONDS is shorter
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
 
 
 def sqlite() -> Engine:
-    """An engine for a database in this process's memory, which holds what ships with the backend.
+    """Return an engine for a database in this process's memory, with the data that ships with the backend.
 
-    In memory, because a Pod can write nowhere else, and nothing of it may outlast the code it came with.
+    In memory, because a Pod has no writable disk and the data must not outlast the code it ships with.
     """
     engine = create_engine("sqlite:///file:/time_zones?vfs=memdb&uri=true", poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:  # noqa: ANN401  sqlite3's
-        connection.isolation_level = None  # sqlite3 itself would begin no transaction to read
+        connection.isolation_level = None  # transactions begin below; sqlite3 begins none for reading
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -72,12 +71,12 @@ def sqlite() -> Engine:
     return engine
 
 
-def load(connection: Connection) -> None:
-    """Make the table with its rows, unless it is there and has some; safe in many Pods at once."""
+def insert_rows(connection: Connection) -> None:
+    """Create the table and insert its rows, unless it has any; safe in many Pods at once."""
     if connection.dialect.name == "postgresql":
-        # The rows of whoever had the lock before are seen only outside of a snapshot.
+        # A snapshot would hide the rows that the lock's last holder inserted.
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"))
-        connection.execute(select(func.pg_advisory_xact_lock(LOAD_LOCK)))
+        connection.execute(select(func.pg_advisory_xact_lock(INSERT_LOCK)))
     else:
         connection.execute(text("PRAGMA query_only = OFF"))
     TABLE.create(connection, checkfirst=True)
@@ -86,25 +85,25 @@ def load(connection: Connection) -> None:
 
 
 class Database:
-    """The table in a database, which may be away for a while."""
+    """The table in a database that may be unavailable for a while."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.lock = RLock()
-        self.loaded = self.was_ready = False
+        self.has_rows = self.was_ready = False
 
     def ready(self) -> None:
-        """Raise ServiceUnavailable until the database was there once; an outage later is none of ours."""
+        """Raise ServiceUnavailable until the database was reached once; in later outages requests fail."""
         if not self.was_ready:
             with self.transaction():
                 self.was_ready = True
 
     def answer(self, args: MultiDict[str, str]) -> dict[str, Any]:
-        """Answer a query.
+        """Return the fields of the answer to a query.
 
         Raises:
-            BadRequest: not a query; says what is allowed.
-            ServiceUnavailable: the database is away or slow.
+            BadRequest: the query is not allowed; says what is.
+            ServiceUnavailable: the database is unavailable, slow or busy.
         """
         query = parse(args)
         with self.transaction() as connection:
@@ -115,15 +114,15 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A unit of work; ServiceUnavailable when the database is away or slow."""
+        """Yield a connection in a read-only transaction; ServiceUnavailable if it fails or takes too long."""
         try:
-            # A Timeout is no Exception, so SQLAlchemy drops the connection that it hit.
-            with gevent.Timeout(LONGEST_WAIT):
+            # Not an Exception, so SQLAlchemy discards the connection that it interrupts.
+            with gevent.Timeout(MAX_SECONDS):
                 with self.lock:
-                    if not self.loaded:
+                    if not self.has_rows:
                         with self.engine.begin() as connection:
-                            load(connection)
-                        self.loaded = True
+                            insert_rows(connection)
+                        self.has_rows = True
                 with self.engine.connect() as connection, connection.begin():
                     yield connection
         except gevent.Timeout:
@@ -131,5 +130,5 @@ class Database:
         except PoolTimeoutError as error:
             raise ServiceUnavailable("database busy", retry_after=1) from error
         except DBAPIError as error:
-            self.loaded = False  # who knows what comes back
+            self.has_rows = False  # the database may come back empty
             raise ServiceUnavailable("database unavailable", retry_after=1) from error.orig

@@ -1,7 +1,7 @@
-"""What `compute=function:column` asks for.
+"""Aggregates: `compute=function:column`.
 
-Sums and means are computed from whole numbers, so that neither the order of rows nor a database's
-own arithmetic shows.
+Sums and means are computed from whole numbers, so that they depend neither on the order of the rows
+nor on the database's floating-point arithmetic.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ SCALE = 10**DECIMALS
 
 
 class Scaled(TypeDecorator[float]):
-    """A number that the database computed from numbers SCALE times as large, rounded."""
+    """A number computed by the database from values multiplied by `scale`; divided by it and rounded."""
 
     impl = Double
     cache_ok = True
@@ -36,36 +36,35 @@ class Scaled(TypeDecorator[float]):
         self.scale = scale
 
     def process_result_value(self, value: float | None, dialect: Dialect) -> float | None:  # noqa: ARG002
-        """The number for the answer."""
         return None if value is None else round(value / self.scale, DECIMALS)
 
 
 def computation(text: str) -> tuple[ColumnElement[Any], str]:
-    """What compute=function:column asks for, in SQL and in words."""
+    """Return the aggregate that compute=function:column names, in SQL and in words."""
     function, _, name = text.partition(":")
     if function not in ("count", "sum", "mean", "min", "max"):
         raise BadRequest(
             f"compute={text[:100]!r}; allowed: count, sum, mean, min or max, then a colon and a column"
         )
-    of = column(name, "compute")
-    kind = of.type.python_type
+    column = named_column(name, "compute")
+    kind = column.type.python_type
     words = f"{function} of {name}"
     if function in ("count", "min", "max"):
-        return getattr(func, function)(of).label(function), words
+        return getattr(func, function)(column).label(function), words
     if kind is str:
         raise BadRequest(f"compute={text!r}: {name} is text; allowed: count, min, max")
     scale = SCALE if kind is float else 1
-    numbers = of if kind is int else cast(func.round(of * float(scale)), BigInteger)
-    total: ColumnElement[Any] = cast(func.sum(numbers), BigInteger)  # PostgreSQL's is numeric
+    numbers = column if kind is int else cast(func.round(column * float(scale)), BigInteger)
+    total: ColumnElement[Any] = cast(func.sum(numbers), BigInteger)  # PostgreSQL returns numeric
     if function == "sum" and kind is int:
         return total.label(function), words
     if function == "mean":
-        total = cast(total, Double) / cast(func.count(of), Double)
+        total = cast(total, Double) / cast(func.count(column), Double)
     return type_coerce(total, Scaled(scale)).label(function), words
 
 
-def column(name: str, where: str) -> Column[Any]:
-    """The column of that name."""
+def named_column(name: str, parameter: str) -> Column[Any]:
+    """Return the column of that name; BadRequest, naming the parameter, if there is none."""
     if name not in TABLE.c:
-        raise BadRequest(f"{where}: no column {name[:100]!r}; allowed: {COLUMNS}")
+        raise BadRequest(f"{parameter}: no column {name[:100]!r}; allowed: {COLUMNS}")
     return TABLE.c[name]

@@ -10,9 +10,9 @@ from werkzeug.exceptions import BadRequest
 from backend.logic.database.table import TABLE
 
 COLUMNS = ", ".join(TABLE.c.keys())
-MOST_VALUES = 100
+MAX_VALUES = 100
 
-# Operator: its words, its SQL.
+# Operator: in words, in SQL.
 OPERATORS: dict[str, tuple[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]]] = {
     "": ("is", lambda column, value: column == value),
     "ne": ("is not", lambda column, value: column != value),
@@ -21,13 +21,13 @@ OPERATORS: dict[str, tuple[str, Callable[[ColumnElement[Any], Any], ColumnElemen
     "gt": ("is greater than", lambda column, value: column > value),
     "gte": ("is at least", lambda column, value: column >= value),
     "in": ("is one of", lambda column, values: column.in_(values)),
-    # Not LIKE, which knows no case in SQLite alone, and has wildcards.
+    # Not LIKE: it has wildcards, and ignores case in SQLite but not in PostgreSQL.
     "contains": ("contains", lambda column, value: func.replace(column, value, "") != column),
 }
 
 
 def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
-    """A condition in SQL and in words. None of them holds for NULL."""
+    """Return a condition in SQL and in words; no condition holds for NULL."""
     name, underscores, operator = key.partition("__")
     if name not in TABLE.c or operator not in OPERATORS or (underscores and not operator):
         raise BadRequest(
@@ -35,19 +35,19 @@ def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
             f"{', '.join(f'__{each}' for each in OPERATORS if each)}; "
             "and sort, limit, offset, compute, group_by"
         )
-    of = TABLE.c[name]
-    said, sql = OPERATORS[operator]
-    if operator == "contains" and (of.type.python_type is not str or not text):
+    column = TABLE.c[name]
+    words, sql = OPERATORS[operator]
+    if operator == "contains" and (column.type.python_type is not str or not text):
         raise BadRequest(f"{key}: expected a text column and at least one character")
     if operator != "in":
-        return sql(of, value(of, key, text)), f"{name} {said} {text}"
-    values = [value(of, key, each) for each in text.split(",")]
-    if len(values) > MOST_VALUES:
-        raise BadRequest(f"{key}: {len(values)} values; allowed: {MOST_VALUES}")
-    return sql(of, values), f"{name} {said} {', '.join(map(str, values))}"
+        return sql(column, value(column, key, text)), f"{name} {words} {text}"
+    values = [value(column, key, each) for each in text.split(",")]
+    if len(values) > MAX_VALUES:
+        raise BadRequest(f"{key}: {len(values)} values; allowed: {MAX_VALUES}")
+    return sql(column, values), f"{name} {words} {', '.join(map(str, values))}"
 
 
-# Type: the texts that are allowed, in words. Both databases hold such numbers exactly as written.
+# Type: the pattern of its values, in words. Both databases store such numbers exactly.
 TYPES = {
     str: (r"[^\0]*", "text"),
     int: (r"-?[0-9]{1,18}", "a whole number"),
@@ -55,9 +55,9 @@ TYPES = {
 }
 
 
-def value(of: Column[Any], key: str, text: str) -> str | int | float:
-    """The text as a value of the column's type."""
-    kind = of.type.python_type
+def value(column: Column[Any], key: str, text: str) -> str | int | float:
+    """Return the text as a value of the column's type."""
+    kind = column.type.python_type
     pattern, words = TYPES[kind]
     if not re.fullmatch(pattern, text, re.DOTALL):
         raise BadRequest(f"{key}={text[:100]!r}; allowed: {words}")

@@ -1,4 +1,4 @@
-"""The table that ships with the backend: the world's time zones (time_zones.tsv says where from)."""
+"""The table that ships with the backend: the world's time zones; time_zones.tsv names its source."""
 
 import csv
 from importlib.resources import files
@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Double, MetaData, Table, Text
 
-# Digits after the point of the table's real numbers, and of what is computed.
+# Decimal places of the table's real numbers and of computed ones.
 DECIMALS = 4
 
-# One order of texts everywhere: by code point. SQLite has no other.
+# Texts sort by code point on both databases: SQLite has no other order.
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 TABLE = Table(
@@ -28,7 +28,7 @@ PLURAL = "time zones"
 
 
 def rows() -> list[dict[str, Any]]:
-    """The table's rows; an empty field is NULL."""
+    """Return the table's rows; an empty field is NULL."""
     text = files("backend.logic.database").joinpath("time_zones.tsv").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return [
