@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from werkzeug.datastructures import MultiDict
 
+from backend.app import parameters
 from tests.calls import error
 from tests.conftest import Start
-from tests.processes import ROOT, environment, free_port
+from tests.processes import ROOT, Service, environment, free_port
 
 LOGICS = "hello, database, llm or an importable package.module:function"
 GREETING = """
@@ -101,3 +103,20 @@ def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path) -> 
         "ValueError: hello or an importable package.module:function; "
         "database needs requirements/backend-database.txt; llm needs requirements/backend-llm.txt\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "exc"),
+    [
+        ("a&" * 1000, 400, "more than 1000 parameters"),
+        ("a" * 60_001, 414, "query of 60001 bytes; allowed: 60000"),
+    ],
+)
+def test_a_query_beyond_the_limits_is_refused_whatever_the_logic(
+    backend: Service, query: str, status: int, exc: str
+) -> None:
+    assert backend.call(f"/?{query}").answer == error(status, exc, "backend")
+
+
+def test_a_query_within_the_limits_reaches_the_logic_also_where_it_is_not_utf_8() -> None:
+    assert parameters(b"a&" * 999 + b"a=%ff%C3%A9") == MultiDict([*[("a", "")] * 999, ("a", "\ufffdé")])

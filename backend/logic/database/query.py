@@ -17,6 +17,7 @@ from backend.logic.database.table import PLURAL, TABLE
 
 PRIMARY_KEY = next(iter(TABLE.primary_key))
 MAX_CONDITIONS = 20
+OPTIONS = ("sort", "limit", "offset", "compute", "group_by")
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,13 @@ def parse(args: MultiDict[str, str]) -> Query:
     Raises:
         BadRequest: the query is not allowed; says what is.
     """
-    given = {}
-    conditions = []
-    for key, text in args.items(multi=True):
-        if key in ("sort", "limit", "offset", "compute", "group_by"):
-            if key in given:
-                raise BadRequest(f"{key} is given twice")
-            given[key] = text
-        else:
-            conditions.append(condition(key, text))
-    if len(conditions) > MAX_CONDITIONS:
-        raise BadRequest(f"{len(conditions)} conditions; allowed: {MAX_CONDITIONS}")
+    filters = [(key, text) for key, text in args.items(multi=True) if key not in OPTIONS]
+    if len(filters) > MAX_CONDITIONS:
+        raise BadRequest(f"{len(filters)} conditions; allowed: {MAX_CONDITIONS}")
+    if twice := [key for key in OPTIONS if len(args.getlist(key)) > 1]:
+        raise BadRequest(f"{twice[0]} is given twice")
+    given = {key: args[key] for key in OPTIONS if key in args}
+    conditions = [condition(key, text) for key, text in filters]
     if "group_by" in given and "compute" not in given:
         raise BadRequest("group_by needs compute")
 
@@ -93,6 +90,9 @@ def whole_number(name: str, text: str, low: int, high: int) -> int:
 def sort_order(text: str | None, rows: Select[Any]) -> list[ColumnElement[Any]]:
     """Return the order that sort=-column,column names; the columns are those that the rows have."""
     columns = {each.key: each for each in rows.selected_columns}
+    number = text.count(",") + 1 if text is not None else 0
+    if number > len(columns):
+        raise BadRequest(f"sort: {number} columns; allowed: {len(columns)}")
     names = text.split(",") if text is not None else []
     for name in names:
         if name.removeprefix("-") not in columns:
@@ -100,6 +100,4 @@ def sort_order(text: str | None, rows: Select[Any]) -> list[ColumnElement[Any]]:
                 f"sort: no column {name[:100]!r}; allowed: {', '.join(map(str, columns))}, "
                 "each also with a - before it"
             )
-    if len(names) > len(columns):
-        raise BadRequest(f"sort: {len(names)} columns; allowed: {len(columns)}")
     return [columns[n[1:]].desc() if n.startswith("-") else columns[n].asc() for n in names]
