@@ -29,6 +29,11 @@ class Logic:
     ready: Callable[[], object] = lambda: None
 
 
+def shortened(text: str, length: int = 100) -> str:
+    """Return the text, or its beginning and `…` if it is longer than `length`: answers echo no long query."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def import_logic(settings: Settings) -> Logic:
     """Return the logic that LOGIC names.
 

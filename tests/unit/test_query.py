@@ -1,5 +1,6 @@
 """The database logic's query strings: errors say what is allowed, and values are bound."""
 
+import re
 from urllib.parse import parse_qsl
 
 import pytest
@@ -72,11 +73,40 @@ def test_a_query_that_is_not_allowed_is_refused_with_what_is(query: str, exc: st
     assert refused.value.description == exc
 
 
-def test_an_error_does_not_repeat_all_of_a_long_key() -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        "name",
+        "name__in",
+        "latitude",
+        "latitude__in",
+        "limit",
+        "offset",
+        "sort",
+        "compute",
+        "group_by",
+        "x" * 5000,
+    ],
+)
+def test_an_error_echoes_at_most_200_characters_of_a_query(key: str) -> None:
+    long = {key: "\0" + "x" * 50_000}
     with pytest.raises(BadRequest) as refused:
-        parse(MultiDict({"x" * 5000: "1"}))
+        parse(MultiDict({"compute": "count:name"} | long))
 
-    assert len(refused.value.description or "") < 500
+    assert re.search("x{90,100}…'; allowed", refused.value.description or "")
+    assert (refused.value.description or "").count("x") < 200
+
+
+def test_an_answer_echoes_at_most_200_characters_of_a_query() -> None:
+    words = parse(MultiDict([("compute", "count:summer_offset_minutes"), *[("name", "x" * 3000)] * 20])).words
+
+    assert words == f"count of summer_offset_minutes of time zones where name is {'x' * 141}…"
+
+
+def test_a_description_that_fits_is_whole() -> None:
+    words = parse(MultiDict([("name__in", "a,b"), ("latitude__gt", "1")])).words
+
+    assert words == "time zones where name is one of a, b and latitude is greater than 1"
 
 
 def test_values_are_bound() -> None:

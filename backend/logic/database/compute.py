@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from werkzeug.exceptions import BadRequest
 
+from backend.logic import shortened
 from backend.logic.database.filters import COLUMNS
 from backend.logic.database.table import DECIMALS, TABLE
 
@@ -44,7 +45,7 @@ def computation(text: str) -> tuple[ColumnElement[Any], str]:
     function, _, name = text.partition(":")
     if function not in ("count", "sum", "mean", "min", "max"):
         raise BadRequest(
-            f"compute={text[:100]!r}; allowed: count, sum, mean, min or max, then a colon and a column"
+            f"compute={shortened(text)!r}; allowed: count, sum, mean, min or max, then a colon and a column"
         )
     column = named_column(name, "compute")
     kind = column.type.python_type
@@ -66,5 +67,5 @@ def computation(text: str) -> tuple[ColumnElement[Any], str]:
 def named_column(name: str, parameter: str) -> Column[Any]:
     """Return the column of that name; BadRequest, naming the parameter, if there is none."""
     if name not in TABLE.c:
-        raise BadRequest(f"{parameter}: no column {name[:100]!r}; allowed: {COLUMNS}")
+        raise BadRequest(f"{parameter}: no column {shortened(name)!r}; allowed: {COLUMNS}")
     return TABLE.c[name]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, func
 from werkzeug.exceptions import BadRequest
 
+from backend.logic import shortened
 from backend.logic.database.table import TABLE
 
 COLUMNS = ", ".join(TABLE.c.keys())
@@ -31,7 +32,7 @@ def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
     name, underscores, operator = key.partition("__")
     if name not in TABLE.c or operator not in OPERATORS or (underscores and not operator):
         raise BadRequest(
-            f"unknown {key[:100]!r}; allowed: {COLUMNS}, each also with "
+            f"unknown {shortened(key)!r}; allowed: {COLUMNS}, each also with "
             f"{', '.join(f'__{each}' for each in OPERATORS if each)}; "
             "and sort, limit, offset, compute, group_by"
         )
@@ -61,6 +62,6 @@ def value(column: Column[Any], key: str, text: str) -> str | int | float:
     kind = column.type.python_type
     pattern, words = TYPES[kind]
     if not pattern.fullmatch(text):
-        raise BadRequest(f"{key}={text[:100]!r}; allowed: {words}")
+        raise BadRequest(f"{key}={shortened(text)!r}; allowed: {words}")
     converted: str | int | float = kind(text)
     return converted

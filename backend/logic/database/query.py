@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, Select, func, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
+from backend.logic import shortened
 from backend.logic.database.compute import computation, named_column
 from backend.logic.database.filters import condition
 from backend.logic.database.table import PLURAL, TABLE
 
 PRIMARY_KEY = next(iter(TABLE.primary_key))
 MAX_CONDITIONS = 20
+# Longest description of the conditions in an answer, in characters.
+MAX_WORDS = 150
 OPTIONS = ("sort", "limit", "offset", "compute", "group_by")
 
 
@@ -53,7 +56,8 @@ def parse(args: MultiDict[str, str]) -> Query:
     if "group_by" in given and "compute" not in given:
         raise BadRequest("group_by needs compute")
 
-    words = " where " + " and ".join(words for _, words in conditions) if conditions else ""
+    words = shortened(" and ".join(words for _, words in conditions), MAX_WORDS)
+    words = f" where {words}" if words else ""
     tie_break: list[ColumnElement[Any]]
     only = None
     if "compute" in given:
@@ -83,7 +87,7 @@ def parse(args: MultiDict[str, str]) -> Query:
 def whole_number(name: str, text: str, low: int, high: int) -> int:
     """Return the text as a number from low to high."""
     if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise BadRequest(f"{name}={text[:100]!r}; allowed: a whole number from {low} to {high}")
+        raise BadRequest(f"{name}={shortened(text)!r}; allowed: a whole number from {low} to {high}")
     return int(text)
 
 
@@ -97,7 +101,7 @@ def sort_order(text: str | None, rows: Select[Any]) -> list[ColumnElement[Any]]:
     for name in names:
         if name.removeprefix("-") not in columns:
             raise BadRequest(
-                f"sort: no column {name[:100]!r}; allowed: {', '.join(map(str, columns))}, "
+                f"sort: no column {shortened(name)!r}; allowed: {', '.join(map(str, columns))}, "
                 "each also with a - before it"
             )
     return [columns[n[1:]].desc() if n.startswith("-") else columns[n].asc() for n in names]
