@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Self
-from urllib.parse import urlsplit
 
-from common.settings import ServiceSettings, number, setting
-from common.urls import base_url
+from common.settings import ServiceSettings, hidden, number, setting
+from common.urls import base_url, is_address, is_name, masked_url
 
 
 def logic(text: str) -> str:
@@ -50,17 +49,35 @@ class Settings(ServiceSettings):
         return super(Settings, chosen).from_environ(environ)  # type: ignore[return-value]  # the chosen subclass
 
 
+# What could end a part early must be percent-encoded, or SQLAlchemy would find another host in it.
+DATABASE_URL = re.compile(
+    r"postgresql\+psycopg://(?P<user>[^\s@/?#]*@)?(?P<host>[\w.-]+|\[[\w.:]+\])(?P<port>:[0-9]{1,5})?"
+    r"/[^\s@/?#]+(\?[^\s@#]*)?"
+)
+
+
+def database_parts(text: str) -> re.Match[str]:
+    """Return the parts of an allowed DATABASE_URL."""
+    match = DATABASE_URL.fullmatch(text)
+    if match:
+        host, port = match["host"], int((match["port"] or ":5432")[1:])
+        if (is_name(host) or is_address(host.strip("[]"))) and 1 <= port <= 65535:
+            return match
+    raise ValueError("postgresql+psycopg://user:password@host[:port]/database[?option=value]")
+
+
 def database_url(text: str) -> str:
     """Parse DATABASE_URL."""
-    allowed = ValueError("postgresql+psycopg://user:password@host[:port]/database[?option=value]")
+    return database_parts(text).string
+
+
+def masked_database_url(text: str) -> str:
+    """Return the host and port of an allowed DATABASE_URL, and `***` for any other text."""
     try:
-        parts = urlsplit(text)
-        fits = parts.port != 0 and parts.hostname and len(parts.path) > 1
+        user, host, port = database_parts(text).group("user", "host", "port")
     except ValueError:
-        raise allowed from None
-    if parts.scheme != "postgresql+psycopg" or not fits:
-        raise allowed
-    return text
+        return hidden(text)
+    return f"postgresql+psycopg://{'***@' if user else ''}{host}{port or ''}/***"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +90,7 @@ class DatabaseSettings(Settings):
         "Percent-encode what is special in a URL.",
         default="",
         shown_default="SQLite in memory",
+        mask=masked_database_url,
     )
 
 
@@ -96,11 +114,13 @@ class LlmSettings(Settings):
     """Settings of `llm`."""
 
     llm_base_url: str = setting(
-        endpoint, "`llm`: an OpenAI-compatible endpoint, such as `https://api.openai.com/v1`."
+        endpoint,
+        "`llm`: an OpenAI-compatible endpoint, such as `https://api.openai.com/v1`.",
+        mask=masked_url,
     )
     llm_model: str = setting(plain_text, "`llm`: the model's name there.")
     llm_api_key: str = setting(
-        plain_text, "`llm`: the key for it, if it wants one.", default="", shown_default="none", secret=True
+        plain_text, "`llm`: the key for it, if it wants one.", default="", shown_default="none", mask=hidden
     )
     llm_max_tokens: int = setting(
         number(1, 100_000), "`llm`: longest answer of the model, in tokens.", default=1000

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass
 
 from common.settings import ServiceSettings, number, setting
-from common.urls import base_url
+from common.urls import base_url, masked_url
 
 ALLOWED = (
     "host, host:port or [IPv6]:port (http, port 8080 where none is given), "
@@ -46,7 +46,11 @@ class Settings(ServiceSettings):
 
     port: int = setting(number(1, 65535), "Port to listen on.", default=8082)
     url: str = setting(
-        backend_url, f"The backend: {ALLOWED}.", default="http://localhost:8080", shown_default="localhost"
+        backend_url,
+        f"The backend: {ALLOWED}.",
+        default="http://localhost:8080",
+        shown_default="localhost",
+        mask=masked_url,
     )
     url_ca_file: str = setting(
         ca_file,

@@ -5,14 +5,25 @@ A field is a setting; its name in upper case is the environment variable's.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from common.cpu import cores_in_quota
+from common.urls import masked_url
 
 
 class SettingsError(SystemExit):
     """The settings are not allowed: exit code 1 and a line on standard error for each bad one."""
+
+
+def masked(text: str) -> str:
+    """Return the text, masked if it is a URL or a connection string, perhaps in the wrong setting."""
+    return masked_url(text) if re.search(r"[@%=?#;&]|://", text) else text
+
+
+def hidden(text: str) -> str:
+    """Return `***` for a secret."""
+    return "***" if text else ""
 
 
 def setting(
@@ -21,7 +32,7 @@ def setting(
     *,
     default: Any = MISSING,  # noqa: ANN401  any type of value
     shown_default: str = "",
-    secret: bool = False,
+    mask: Callable[[str], str] = masked,
 ) -> Any:  # noqa: ANN401  stands where the dataclass field's own type is declared
     """Declare a setting.
 
@@ -31,10 +42,11 @@ def setting(
         default: the value if the variable is not set, or a function without arguments that returns it;
             a setting without a default is required.
         shown_default: the default in the README, where str(default) would not do.
-        secret: mask the value wherever it is shown.
+        mask: turns the text, allowed or not, into what may be logged: `masked_url` where it may hold
+            a credential, `hidden` where it is one.
     """
     shown_default = shown_default or ("required" if default is MISSING else str(default))
-    metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default, "secret": secret}
+    metadata = {"parse": parse, "meaning": meaning, "shown_default": shown_default, "mask": mask}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -73,17 +85,6 @@ def host(text: str) -> str:
     return text
 
 
-def masked(text: str) -> str:
-    """Return the text without what may be a secret in a URL: its user part and its query."""
-    without_user = re.sub(r"^([\w+]+://)?.*@", r"\1***@", text, flags=re.DOTALL)
-    return re.sub(r"\?.*", "?***", without_user, flags=re.DOTALL)
-
-
-def shown(each: Field[Any], value: object) -> str:
-    """Return a setting's value with its secrets masked."""
-    return "***" if each.metadata["secret"] and value else masked(str(value))
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
     """Settings of both services."""
@@ -120,18 +121,19 @@ class ServiceSettings:
         """Return the settings that the environment variables give.
 
         Raises:
-            SettingsError: naming every bad variable, its value and what is allowed.
+            SettingsError: naming every bad or missing variable, its value and what is allowed.
         """
         values, errors = {}, []
         for each in fields(cls):
-            name = each.name.upper()
-            required = each.default is MISSING and each.default_factory is MISSING
-            if name in environ or required:
-                text = environ.get(name, "")
-                try:
-                    values[each.name] = each.metadata["parse"](text)
-                except ValueError as allowed:
-                    errors.append(f"{name}={shown(each, text)!r} is not allowed: expected {allowed}")
+            name, text = each.name.upper(), environ.get(each.name.upper(), "")
+            if name not in environ and (each.default, each.default_factory) != (MISSING, MISSING):
+                continue
+            try:
+                values[each.name] = each.metadata["parse"](text)
+            except ValueError as allowed:
+                shown = each.metadata["mask"](text)
+                problem = f"{name}={shown!r} is not allowed" if name in environ else f"{name} is missing"
+                errors.append(f"{problem}: expected {allowed}")
         if errors:
             raise SettingsError("\n".join(errors))
         settings = cls(**values)
@@ -145,6 +147,5 @@ class ServiceSettings:
 
     def __str__(self) -> str:
         """Return the start-up log line."""
-        return " ".join(
-            f"{each.name.upper()}={shown(each, getattr(self, each.name))}" for each in fields(self)
-        )
+        shown = {each.name: each.metadata["mask"](str(getattr(self, each.name))) for each in fields(self)}
+        return " ".join(f"{name.upper()}={value}" for name, value in shown.items())

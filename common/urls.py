@@ -1,4 +1,4 @@
-"""Base URLs that a setting may name."""
+"""URLs in settings: which are allowed, and what of them may be logged."""
 
 import ipaddress
 import re
@@ -7,6 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 # Docker allows underscores in container names; a trailing dot makes a name absolute.
 NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")  # RFC 3986 section 3.3
+
+# Without room for a credential before the path; `tcp` stands in variables that Kubernetes makes.
+PLAIN = re.compile(
+    r"(?:https?|tcp|postgres(?:ql)?(?:\+psycopg)?)://"
+    r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?P<path>/[a-z0-9_./~-]*)?",
+    re.IGNORECASE,
+)
 
 
 def base_url(text: str) -> SplitResult:
@@ -43,3 +50,16 @@ def is_address(host: str) -> bool:
 def is_name(host: str) -> bool:
     """Return whether `host` may be a DNS name; digits and dots alone would be a mistyped address."""
     return len(host) <= 253 and bool(NAME.fullmatch(host)) and not re.fullmatch(r"[0-9.]+", host)
+
+
+def masked_url(text: str) -> str:
+    """Return a plain URL with its path masked, and `***` for any other text.
+
+    A mistyped text may have its password anywhere, so nothing is shown of one with a user, a query, a
+    fragment, a blank, percent-encoding or letters for a port.
+    """
+    match = PLAIN.fullmatch(text)
+    if not match:
+        return "***" if text else ""
+    path = match["path"] or ""
+    return f"{text.removesuffix(path)}/***" if path.strip("/") else text

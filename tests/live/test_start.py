@@ -44,7 +44,7 @@ def test_each_invalid_setting_is_named_in_a_line(service: str, tmp_path: Path) -
 def test_an_invalid_url_is_named_without_its_secrets(tmp_path: Path) -> None:
     lines = failed_start("client", tmp_path, URL="https://me:hunter2@backend\n/?token=hunter3")
 
-    assert lines == [rf"URL='https://***@backend\n/?***' is not allowed: expected {ALLOWED}"]
+    assert lines == [f"URL='***' is not allowed: expected {ALLOWED}"]
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
