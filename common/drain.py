@@ -1,7 +1,7 @@
-"""Draining: a stopping Pod says goodbye on every connection before its process ends.
+"""Draining: a stopping Pod says `Connection: close` on every connection before its process ends.
 
-The Pod's preStop hook makes the flag; from then on each answer carries `Connection: close`
-and /readyz is 503. A file, because only the container itself can make one.
+The Pod's preStop hook makes the flag; from then on each answer carries the header and /readyz is
+503. A file, because only the container itself can make one.
 """
 
 import tempfile
@@ -10,6 +10,18 @@ from pathlib import Path
 from time import monotonic
 
 FLAG = Path(tempfile.gettempdir()) / "draining"
+
+
+def remove_flag() -> None:
+    """Remove the flag of an earlier process in this container.
+
+    Raises:
+        SystemExit: it cannot be removed, and every answer would say that the process is about to stop.
+    """
+    try:
+        FLAG.unlink(missing_ok=True)
+    except OSError as error:
+        raise SystemExit(f"{FLAG}: cannot remove the draining flag: {error.strerror}") from None
 
 
 def draining() -> bool:

@@ -17,7 +17,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.errors import AppImportError
 
 from common.contract import MAX_CONNECT_SECONDS, error_fields
-from common.drain import FLAG
+from common.drain import remove_flag
 from common.serving.request_limits import MAX_REQUEST_LINE_BYTES
 from common.settings import ServiceSettings, SettingsError
 
@@ -44,8 +44,8 @@ def serve(service: str) -> None:
     except OSError as error:
         why = str(error.strerror).partition(" (while")[0]  # create_server says the address once more
         raise SystemExit(f"HOST={settings.host} PORT={settings.port}: cannot listen: {why}") from None
+    remove_flag()
     os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # every log, gunicorn's too, goes to stdout
-    FLAG.unlink(missing_ok=True)  # of an earlier process in this container
     _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))  # two a request in flight
     print(f"{service} starts: {settings}", flush=True)  # noqa: T201  before gunicorn has a logger

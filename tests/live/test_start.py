@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.settings import ALLOWED
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, environment, free_port
 
 
 def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
@@ -67,3 +67,13 @@ def test_an_address_of_another_machine_is_named(tmp_path: Path, host: str, why: 
     (line,) = failed_start("backend", tmp_path, HOST=host)
 
     assert re.fullmatch(f"HOST={host} PORT=8080: cannot listen: ({why})", line), line
+
+
+@pytest.mark.parametrize("service", ["backend", "client"])
+def test_a_draining_flag_that_cannot_be_removed_is_a_line(service: str, tmp_path: Path) -> None:
+    flag = tmp_path / "draining"
+    flag.mkdir()
+
+    (line,) = refusal(service, tmp_path, HOST="127.0.0.1", PORT=str(free_port()))
+
+    assert line.startswith(f"{flag}: cannot remove the draining flag: "), line
