@@ -1,1 +1,1 @@
-"""Measures the pair beside what its users would otherwise pick."""
+"""Benchmarks: the pair beside its usual alternatives, and on Kubernetes."""

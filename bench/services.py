@@ -1,4 +1,4 @@
-"""The services that are measured: where their packages are, how they start, that they end."""
+"""Install, start and stop the services that are measured."""
 
 import hashlib
 import os
@@ -19,102 +19,103 @@ DOCKERFILE = f"""
 FROM {IMAGE}
 ENV PATH=/venv/bin:$PATH
 RUN python -m venv --without-pip /venv
-COPY locked.txt .
-RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --only-binary :all: -r locked.txt
+COPY requirements.txt .
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --only-binary :all: \\
+    -r requirements.txt
 """
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where services run: in containers or on this machine; and the folder for what they write."""
+class Runtime:
+    """Where services run: in containers or as processes of this machine; and the folder for their logs."""
 
     docker: bool
     folder: Path
 
 
 class Running(NamedTuple):
-    """A program and the file for its output."""
+    """A started program and its log."""
 
-    program: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]
     log: Path
 
 
 def has_docker() -> bool:
-    """Whether Docker is there and answers."""
+    """Return whether Docker is installed and answers."""
     try:
         return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
 
 
-def install(place: Place, locked: Path) -> str:
-    """Install what a file locks, into an image or a virtual environment; gives its Python."""
-    digest = hashlib.sha256(DOCKERFILE.encode() + locked.read_bytes()).hexdigest()[:12]
-    if place.docker:
-        image = f"bench-{locked.stem}:{digest}"
-        (place.folder / "locked.txt").write_bytes(locked.read_bytes())
-        build = ["docker", "build", "--quiet", "--tag", image, "--file", "-", str(place.folder)]
+def install(runtime: Runtime, requirements: Path) -> str:
+    """Install locked requirements; return the image, or the Python of the virtual environment."""
+    digest = hashlib.sha256(DOCKERFILE.encode() + requirements.read_bytes()).hexdigest()[:12]
+    if runtime.docker:
+        image = f"bench-{requirements.stem}:{digest}"
+        (runtime.folder / "requirements.txt").write_bytes(requirements.read_bytes())
+        build = ["docker", "build", "--quiet", "--tag", image, "--file", "-", str(runtime.folder)]
         subprocess.run(build, input=DOCKERFILE, text=True, stdout=subprocess.DEVNULL, check=True)
         return image
-    folder = ROOT / ".venv/bench" / f"{locked.stem}-{digest}"
+    folder = ROOT / ".venv/bench" / f"{requirements.stem}-{digest}"
     python = str(folder / "bin/python")
     if not (folder / "done").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(locked)], check=True)
+        subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=True)
         (folder / "done").touch()
     return python
 
 
 @contextmanager
 def running(
-    place: Place, name: str, command: Sequence[str], folder: Path, variables: Mapping[str, str]
+    runtime: Runtime, name: str, command: Sequence[str], folder: Path, variables: Mapping[str, str]
 ) -> Iterator[Running]:
     """Run a program until the block ends.
 
     Args:
-        place: where it runs; containers share the host's network.
-        name: of the log, unique in a run.
-        command: a Python from install() and its arguments.
-        folder: its working directory, inside the project.
-        variables: its environment variables.
+        runtime: where it runs; containers share the host's network.
+        name: of its log, unique in a run.
+        command: what install() returned and arguments for Python; or any program of this machine.
+        folder: the working directory, all that a container sees of the project.
+        variables: environment variables.
     """
-    log = place.folder / f"{name}.log"
+    log = runtime.folder / f"{name}.log"
     variables = {"PYTHONDONTWRITEBYTECODE": "1", **variables}
     container = f"bench-{os.getpid()}-{name}"
-    if place.docker and command[0].startswith("bench-"):
+    if runtime.docker and command[0].startswith("bench-"):
         image, *arguments = command
         # To a file: Docker's own logs would cost CPU that is being measured.
         command = ["docker", "run", "--rm", "--init", "--network=host", f"--name={container}"]
         command += ["--ulimit=nofile=20000", f"--user={os.getuid()}:{os.getgid()}"]
-        command += [f"--volume={ROOT}:/app:ro", f"--workdir=/app/{folder.relative_to(ROOT)}"]
-        command += [f"--volume={place.folder}:/out", *(f"--env={k}={v}" for k, v in variables.items())]
+        command += [f"--volume={folder}:/app:ro", "--workdir=/app", f"--volume={runtime.folder}:/out"]
+        command += [f"--env={k}={v}" for k, v in variables.items()]
         command += [image, "sh", "-c", f'exec python "$@" >/out/{log.name} 2>&1', "python", *arguments]
     with log.open("wb") as output:
-        program = subprocess.Popen(
+        process = subprocess.Popen(
             command, stdout=output, stderr=output, cwd=folder, env={**os.environ, **variables}
         )
         try:
-            yield Running(program, log)
+            yield Running(process, log)
         finally:
-            if place.docker:
+            if runtime.docker:
                 subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
-            program.terminate()
+            process.terminate()
             try:
-                program.wait(10)
+                process.wait(10)
             except subprocess.TimeoutExpired:
-                program.kill()
-                program.wait()
+                process.kill()
+                process.wait()
 
 
-def output(place: Place, name: str, command: Sequence[str]) -> str:
-    """What a program prints until it ends by itself.
+def run_to_end(runtime: Runtime, name: str, command: Sequence[str]) -> str:
+    """Run a program and return its output.
 
     Raises:
         SystemExit: it failed.
     """
-    with running(place, name, command, ROOT, {}) as started:
-        failed = started.program.wait(120)
+    with running(runtime, name, command, ROOT, {}) as started:
+        failed = started.process.wait(120)
     text = started.log.read_text()
     if failed:
         raise SystemExit(f"{name} failed:\n{text}")
@@ -122,7 +123,7 @@ def output(place: Place, name: str, command: Sequence[str]) -> str:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a port that no program listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -134,7 +135,7 @@ def wait_for(url: str, service: Running, seconds: float = 30) -> None:
         SystemExit: it did not in time; with the end of the service's log.
     """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and service.program.poll() is None:
+    while time.monotonic() < deadline and service.process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return

@@ -1,4 +1,4 @@
-"""The pair alone: a thousand calls in flight to a backend that takes a second, and how fast it starts."""
+"""The pair with a slow backend: a thousand calls in flight in one client process, and /healthz meanwhile."""
 
 import asyncio
 import json
@@ -8,37 +8,38 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.services import ROOT, Place, free_port, running, wait_for
-from bench.throughput_caller import ask, p99
+from bench.services import ROOT, Runtime, free_port, running, wait_for
+from bench.throughput_caller import get, is_ok, percentile
 
 CALLERS = 1000
-ARRIVE, STAY = 4.0, 15.0  # seconds
-BACKEND_TAKES = 1.0
+BACKEND_SECONDS = 1.0
+RAMP_UP_SECONDS = 4.0
+TOTAL_SECONDS = 15.0
 
 
 @dataclass
-class Seen:
-    """What the callers saw."""
+class Results:
+    """What the callers measured, in seconds."""
 
     latencies: list[float] = field(default_factory=list)
     healthz: list[float] = field(default_factory=list)
-    most_at_backend: int = 0
+    max_at_backend: int = 0
     errors: int = 0
 
 
-async def backend(port: int) -> None:
-    """Serve answers that take a second and say how many are under way."""
-    under_way = 0
+async def serve_slowly(port: int) -> None:
+    """Answer each request after a second with the number of requests in flight."""
+    in_flight = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal under_way
+        nonlocal in_flight
         while await reader.readline():
             while (await reader.readline()).strip():
                 pass
-            under_way += 1
-            await asyncio.sleep(BACKEND_TAKES)
-            body = json.dumps({"status_code": 200, "at_backend": under_way}).encode()
-            under_way -= 1
+            in_flight += 1
+            await asyncio.sleep(BACKEND_SECONDS)
+            body = json.dumps({"status_code": 200, "at_backend": in_flight}).encode()
+            in_flight -= 1
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         writer.close()
 
@@ -46,61 +47,61 @@ async def backend(port: int) -> None:
     await server.serve_forever()
 
 
-async def call(port: int, delay: float, until: float, seen: Seen) -> None:
-    """Keep one connection busy."""
+async def call(port: int, delay: float, until: float, results: Results) -> None:
+    """Keep one connection busy, after a delay."""
     await asyncio.sleep(delay)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.monotonic() < until:
-        took, good, body = await ask(reader, writer, b"/")
-        seen.latencies.append(took)
-        seen.errors += not good
-        seen.most_at_backend = max(seen.most_at_backend, json.loads(body).get("at_backend", 0))
+    while (sent := time.monotonic()) < until:
+        head, body = await get(reader, writer)
+        results.latencies.append(time.monotonic() - sent)
+        results.errors += not is_ok(head)
+        results.max_at_backend = max(results.max_at_backend, json.loads(body).get("at_backend", 0))
     writer.close()
 
 
-async def probe(port: int, until: float, seen: Seen) -> None:
-    """Ask /healthz again and again, on new connections as a kubelet does."""
-    while time.monotonic() < until:
-        started = time.monotonic()
+async def probe(port: int, until: float, results: Results) -> None:
+    """Request /healthz repeatedly, each time on a new connection as a kubelet does."""
+    while (started := time.monotonic()) < until:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        _, good, _ = await ask(reader, writer, b"/healthz")
-        seen.healthz.append(time.monotonic() - started)
-        seen.errors += not good
+        head, _ = await get(reader, writer, b"/healthz")
+        results.healthz.append(time.monotonic() - started)
+        results.errors += not is_ok(head)
         writer.close()
         await asyncio.sleep(0.05)
 
 
-async def load(port: int) -> Seen:
-    """Callers that arrive one by one and never pause."""
-    seen = Seen()
-    until = time.monotonic() + STAY
-    callers = [call(port, number * ARRIVE / CALLERS, until, seen) for number in range(CALLERS)]
-    await asyncio.gather(*callers, probe(port, until, seen))
-    return seen
+async def run_callers(port: int) -> Results:
+    """Run closed-loop callers, which arrive one after the other, and the probe."""
+    results = Results()
+    until = time.monotonic() + TOTAL_SECONDS
+    callers = [call(port, number * RAMP_UP_SECONDS / CALLERS, until, results) for number in range(CALLERS)]
+    await asyncio.gather(*callers, probe(port, until, results))
+    return results
 
 
-def measure(place: Place, python: str) -> dict[str, Any]:
-    """Load the client while its backend is slow; times in milliseconds."""
-    theirs, ours = free_port(), free_port()
-    settings = {"HOST": "127.0.0.1", "PORT": str(ours), "URL": f"127.0.0.1:{theirs}", "WORKERS": "1"}
+def measure(runtime: Runtime, python: str) -> dict[str, Any]:
+    """Measure the client while its backend is slow; times in milliseconds."""
+    backend_port, port = free_port(), free_port()
+    backend_command = [sys.executable, "-m", "bench.slow", str(backend_port)]
+    settings = {"HOST": "127.0.0.1", "PORT": str(port), "URL": f"127.0.0.1:{backend_port}", "WORKERS": "1"}
     with (
-        running(place, "slow-backend", [sys.executable, "-m", "bench.slow", str(theirs)], ROOT, {}) as slow,
-        running(place, "slow-client", [python, "-m", "client"], ROOT, settings) as client,
+        running(runtime, "slow-backend", backend_command, ROOT, {}) as backend,
+        running(runtime, "slow-client", [python, "-m", "client"], ROOT, settings) as client,
     ):
-        wait_for(f"http://127.0.0.1:{theirs}/", slow)
-        wait_for(f"http://127.0.0.1:{ours}/", client)
-        seen = asyncio.run(load(ours))
+        wait_for(f"http://127.0.0.1:{backend_port}/", backend)
+        wait_for(f"http://127.0.0.1:{port}/", client)
+        results = asyncio.run(run_callers(port))
     return {
         "callers": CALLERS,
-        "requests": len(seen.latencies),
-        "errors": seen.errors,
-        "most at the backend": seen.most_at_backend,
-        "p50": 1000 * statistics.median(seen.latencies),
-        "p99": 1000 * p99(seen.latencies),
-        "healthz p99": 1000 * p99(seen.healthz),
-        "healthz slowest": 1000 * max(seen.healthz),
+        "requests": len(results.latencies),
+        "errors": results.errors,
+        "most at the backend": results.max_at_backend,
+        "p50": 1000 * statistics.median(results.latencies),
+        "p99": 1000 * percentile(results.latencies, 99),
+        "healthz p99": 1000 * percentile(results.healthz, 99),
+        "healthz slowest": 1000 * max(results.healthz),
     }
 
 
 if __name__ == "__main__":
-    asyncio.run(backend(int(sys.argv[1])))
+    asyncio.run(serve_slowly(int(sys.argv[1])))

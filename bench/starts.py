@@ -1,4 +1,4 @@
-"""From process start to first answer: run in the services' own environment."""
+"""Time from process start to first answer; runs in the services' own environment."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ from bench.services import free_port
 
 
 def start(service: str) -> float:
-    """Start a service, wait for its first answer and end it; gives the seconds it took."""
+    """Start a service, stop it after its first answer, and return the seconds between start and answer."""
     port = free_port()
     environ = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
     started = time.monotonic()
-    program = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", service], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
@@ -26,8 +26,8 @@ def start(service: str) -> float:
                 time.sleep(0.005)
         raise SystemExit(f"{service} does not answer")
     finally:
-        program.terminate()
-        program.wait()
+        process.terminate()
+        process.wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Callers that never pause, each on a connection of its own.
+"""Closed-loop callers: each sends its next request as soon as the last one is answered.
 
 Standard library only: it also runs in a Pod of the client's image.
 """
@@ -13,42 +13,50 @@ import time
 REQUEST = b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
-async def ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: bytes
-) -> tuple[float, bool, bytes]:
-    """Ask once; gives the seconds it took, whether it was a 200, and the body."""
-    started = time.monotonic()
+async def get(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: bytes = b"/"
+) -> tuple[bytes, bytes]:
+    """Send a GET request and return the head and the body of the response."""
     writer.write(REQUEST % path)
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head.lower())
-    body = await reader.readexactly(int(length[1]) if length else 0)
-    return time.monotonic() - started, head.startswith(b"HTTP/1.1 200"), body
+    return head, await reader.readexactly(int(length[1]) if length else 0)
 
 
-async def load(host: str, port: int, connections: int, seconds: float) -> dict[str, float]:
-    """Keep connections busy; a lost one fails the run."""
+def is_ok(head: bytes) -> bool:
+    """Return whether the status is 200."""
+    return head.startswith(b"HTTP/1.1 200 ")
+
+
+async def measure(host: str, port: int, connections: int, seconds: float) -> dict[str, float]:
+    """Keep connections busy and return throughput and latency; a broken connection raises."""
     latencies: list[float] = []
     errors = 0
 
     async def call(until: float) -> None:
         nonlocal errors
         reader, writer = await asyncio.open_connection(host, port)
-        while time.monotonic() < until:
-            took, good, _ = await ask(reader, writer, b"/")
-            latencies.append(took)
-            errors += not good
+        while (sent := time.monotonic()) < until:
+            head, _ = await get(reader, writer)
+            latencies.append(time.monotonic() - sent)
+            errors += not is_ok(head)
         writer.close()
 
     until = time.monotonic() + seconds
     await asyncio.gather(*(call(until) for _ in range(connections)))
-    return {"requests/s": len(latencies) / seconds, "errors": errors, "p99": 1000 * p99(latencies)}
+    return {
+        "requests/s": len(latencies) / seconds,
+        "errors": errors,
+        "p99": 1000 * percentile(latencies, 99),
+    }
 
 
-def p99(values: list[float]) -> float:
-    """Of a hundred values, all but one are at most this."""
-    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
+def percentile(values: list[float], percent: float) -> float:
+    """Return the smallest value that is at least as large as this percentage of all (nearest rank)."""
+    rank = math.ceil(round(percent * len(values) / 100, 6))  # rounded: 99.9 has no exact float
+    return sorted(values)[max(rank, 1) - 1]
 
 
 if __name__ == "__main__":
     host, port, connections, seconds = sys.argv[1:]
-    print(json.dumps(asyncio.run(load(host, int(port), int(connections), float(seconds)))))
+    print(json.dumps(asyncio.run(measure(host, int(port), int(connections), float(seconds)))))

@@ -1,4 +1,4 @@
--- Prints what wrk measured as one line of JSON; times are microseconds.
+-- Print wrk's measurements as one line of JSON, times in microseconds.
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format(

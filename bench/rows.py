@@ -1,0 +1,40 @@
+"""What is computed from the rows: one row is one measurement of one peer in one round."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bench.peer import PAIR
+
+Row = dict[str, Any]
+Quantity = Callable[[Row], float]
+
+
+def by_connections(rows: Iterable[Row]) -> dict[int, dict[str, list[Row]]]:
+    """Return the rows of each peer, in the order of rounds, for each number of connections."""
+    grouped: dict[int, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row["connections"], []).append(row)
+    return {connections: by_peer(grouped[connections]) for connections in sorted(grouped)}
+
+
+def by_peer(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each peer, in the order of rounds; this pair is the first."""
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row["peer"], []).append(row)
+    return {name: grouped[name] for name in sorted(grouped, key=lambda name: (name != PAIR, name))}
+
+
+def ratios(peers: dict[str, list[Row]], quantity: Quantity, name: str) -> list[float]:
+    """Return this pair's quantity as a multiple of a peer's, in each round."""
+    return [quantity(pair) / quantity(peer) for pair, peer in zip(peers[PAIR], peers[name], strict=True)]
+
+
+def throughput(row: Row) -> float:
+    """Return requests/s; never zero, so that ratios exist."""
+    return float(max(1, row["requests"]) / row["duration"] * 1e6)
+
+
+def p99(row: Row) -> float:
+    """Return the 99th percentile of the latency in ms."""
+    return float(row["p99"] / 1000)
