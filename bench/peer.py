@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.services import ROOT, Runtime, free_port, install, running, wait_for
 
@@ -40,29 +41,39 @@ PEERS = (
 )
 
 
-def start(services: ExitStack, runtime: Runtime, peer: Peer) -> tuple[int, int]:
-    """Start a peer's two services and return the ports of backend and client."""
+class Started(NamedTuple):
+    """The ports of a peer that serves, and the process ids of its services."""
+
+    port: int
+    backend_port: int
+    client: int
+    backend: int
+
+
+def start(services: ExitStack, runtime: Runtime, peer: Peer) -> Started:
+    """Start a peer's two services."""
     python = install(runtime, ROOT / peer.requirements)
-    backend, client = free_port(), free_port()
-    address = f"http://127.0.0.1:{backend}"
+    backend_port, port = free_port(), free_port()
+    address = f"http://127.0.0.1:{backend_port}"
     # BACKEND is the peers' setting, the others are this pair's.
     variables = {"BACKEND": address, "URL": address, "HOST": "127.0.0.1", "WORKERS": "1"}
-    for port, app in ((backend, peer.backend), (client, peer.client)):
+
+    def serve(app: str, port: int) -> int:
         command = [python, *peer.command.format(app=app, port=port).split()]
-        name = f"{peer.name[0]}-{app}"
-        service = services.enter_context(
-            running(runtime, name, command, peer.folder, variables | {"PORT": str(port)})
-        )
-        wait_for(f"http://127.0.0.1:{port}/", service)
-    return backend, client
+        settings = variables | {"PORT": str(port)}
+        service = running(runtime, f"{peer.name[0]}-{app}", command, peer.folder, settings)
+        return wait_for(f"http://127.0.0.1:{port}/", services.enter_context(service)).pid()
+
+    backend, client = serve(peer.backend, backend_port), serve(peer.client, port)
+    return Started(port, backend_port, client, backend)
 
 
-def start_nginx(services: ExitStack, runtime: Runtime, backend: int) -> int:
-    """Start nginx in front of a backend and return its port."""
+def start_nginx(services: ExitStack, runtime: Runtime, pair: Started) -> Started:
+    """Start nginx in front of this pair's backend."""
     port = free_port()
     template = (PEERS_FOLDER / "nginx.conf").read_text()
     config = runtime.folder / "nginx.conf"
-    config.write_text(template.format(port=port, backend=backend, folder=runtime.folder))
-    service = services.enter_context(running(runtime, "nginx", ["nginx", "-c", str(config)], ROOT, {}))
-    wait_for(f"http://127.0.0.1:{port}/", service)
-    return port
+    config.write_text(template.format(port=port, backend=pair.backend_port, folder=runtime.folder))
+    service = running(runtime, "nginx", ["nginx", "-c", str(config)], ROOT, {})
+    nginx = wait_for(f"http://127.0.0.1:{port}/", services.enter_context(service)).pid()
+    return pair._replace(port=port, client=nginx)

@@ -6,7 +6,17 @@ from typing import Any
 
 from bench.markdown import machine_table, spread, table, target_table
 from bench.plot import plot
-from bench.rows import Row, by_connections, p99, ratios, throughput
+from bench.rows import (
+    Quantity,
+    Row,
+    backend_cpu,
+    by_connections,
+    client_cpu,
+    cpu_for_10_000,
+    p99,
+    ratios,
+    throughput,
+)
 from bench.targets import targets
 
 
@@ -24,22 +34,36 @@ def tables(figures: dict[str, Any]) -> str:
     """Return the report in Markdown."""
     lines = ["Medians of all rounds; in brackets the lowest and the highest.", ""]
     for connections, peers in by_connections(figures["rounds"]).items():
-        lines += [*throughput_table(connections, peers), ""]
+        lines += [*throughput_table(connections, peers), "", *cpu_table(connections, peers), ""]
     lines += [*target_table(targets(figures)), "", *machine_table(figures["machine"])]
     return "\n".join(lines) + "\n"
 
 
 def throughput_table(connections: int, peers: dict[str, list[Row]]) -> list[str]:
-    return table(
-        [f"{connections} connections", "requests/s", "p99 in ms", "this pair ÷ it", "errors"],
-        (
-            [
-                name,
-                spread(map(throughput, rows), 0),
-                spread(map(p99, rows), 1),
-                spread(ratios(peers, throughput, name), 2),
-                str(sum(row["errors"] for row in rows)),
-            ]
-            for name, rows in peers.items()
-        ),
+    rows = []
+    for name, measured in peers.items():
+        rate, ratio = compare(peers, name, throughput, 0)
+        errors = sum(row["errors"] for row in measured)
+        rows.append([name, rate, spread(map(p99, measured), 1), ratio, str(errors)])
+    return table([f"{connections} connections", "requests/s", "p99 in ms", "this pair ÷ it", "errors"], rows)
+
+
+def cpu_table(connections: int, peers: dict[str, list[Row]]) -> list[str]:
+    header = [f"CPU time, {connections} connections"]
+    for measured in ("client, µs for a request", "backend, µs for a request", "both, s for 10,000 requests"):
+        header += [measured, "this pair ÷ it"]
+    rows = (
+        [
+            name,
+            *compare(peers, name, client_cpu, 0),
+            *compare(peers, name, backend_cpu, 0),
+            *compare(peers, name, cpu_for_10_000, 2),
+        ]
+        for name in peers
     )
+    return table(header, rows)
+
+
+def compare(peers: dict[str, list[Row]], name: str, quantity: Quantity, digits: int) -> tuple[str, str]:
+    """Return a peer's quantity, and this pair's as a multiple of it."""
+    return spread(map(quantity, peers[name]), digits), spread(ratios(peers, quantity, name), 2)

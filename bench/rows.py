@@ -35,6 +35,26 @@ def throughput(row: Row) -> float:
     return float(max(1, row["requests"]) / row["duration"] * 1e6)
 
 
+def client_cpu(row: Row) -> float:
+    """Return the CPU time of the client for a request, in µs."""
+    return cpu(row, row["client cpu"])
+
+
+def backend_cpu(row: Row) -> float:
+    """Return the CPU time of the backend for a request, in µs."""
+    return cpu(row, row["backend cpu"])
+
+
+def cpu_for_10_000(row: Row) -> float:
+    """Return the CPU time of client and backend for 10,000 requests, in seconds."""
+    return cpu(row, row["client cpu"] + row["backend cpu"]) / 100
+
+
+def cpu(row: Row, seconds: float) -> float:
+    """Return the CPU time for a request in µs; never zero, so that ratios exist."""
+    return 1e6 * max(0.01, seconds) / max(1, int(row["requests"]))
+
+
 def p99(row: Row) -> float:
     """Return the 99th percentile of the latency in ms."""
     return float(row["p99"] / 1000)

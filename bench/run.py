@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import report, slow
+from bench.cpu import cpu_seconds, wait_until_idle
 from bench.machine import describe
-from bench.peer import NGINX, PEERS, start, start_nginx
+from bench.peer import NGINX, PAIR, PEERS, Started, start, start_nginx
+from bench.rows import Row
 from bench.services import ROOT, Runtime, has_docker, install, run_to_end
 
 CONNECTIONS = (16, 256)
@@ -32,23 +34,32 @@ def wrk(port: int, connections: int, seconds: int) -> dict[str, int]:
     return figures
 
 
-def measure(runtime: Runtime, rounds: int, seconds: int) -> list[dict[str, Any]]:
+def closed_loop(peer: Started, connections: int, seconds: int) -> Row:
+    """Measure throughput, latency and the CPU time that client and backend use."""
+    services = peer.client, peer.backend
+    before = cpu_seconds(*services)
+    row: Row = wrk(peer.port, connections, seconds)
+    client, backend = (now - then for now, then in zip(cpu_seconds(*services), before, strict=True))
+    wait_until_idle(*services)
+    return row | {"connections": connections, "client cpu": client, "backend cpu": backend}
+
+
+def measure(runtime: Runtime, rounds: int, seconds: int) -> list[Row]:
     """Measure every peer in turn, with each number of connections, in each round."""
     rows = []
     with ExitStack() as services:
-        ports = {}
+        peers = {}
         for peer in PEERS:
             print(f"starting {peer.name}", flush=True)
-            backend, ports[peer.name] = start(services, runtime, peer)
-            if peer is PEERS[0]:
-                ports[NGINX] = start_nginx(services, runtime, backend)
-        for port in ports.values():
-            wrk(port, 16, 1)  # warm up
+            peers[peer.name] = start(services, runtime, peer)
+        peers[NGINX] = start_nginx(services, runtime, peers[PAIR])
+        for started in peers.values():
+            closed_loop(started, 16, 1)  # warm up
         for number in range(rounds):
             for connections in CONNECTIONS:
-                for name in random.sample(sorted(ports), len(ports)):
-                    measured = wrk(ports[name], connections, seconds)
-                    rows.append({"peer": name, "round": number, "connections": connections} | measured)
+                for name in random.sample(sorted(peers), len(peers)):
+                    row = closed_loop(peers[name], connections, seconds)
+                    rows.append({"peer": name, "round": number} | row)
             print(f"round {number + 1} of {rounds} done", flush=True)
     return rows
 

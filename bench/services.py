@@ -34,10 +34,18 @@ class Runtime:
 
 
 class Running(NamedTuple):
-    """A started program and its log."""
+    """A started program, its log and its container, if it runs in one."""
 
     process: subprocess.Popen[bytes]
     log: Path
+    container: str
+
+    def pid(self) -> int:
+        """Return the process that all its others descend from, as this machine's /proc knows it."""
+        if not self.container:
+            return self.process.pid
+        inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", self.container]
+        return int(subprocess.run(inspect, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def has_docker() -> bool:
@@ -82,8 +90,9 @@ def running(
     """
     log = runtime.folder / f"{name}.log"
     variables = {"PYTHONDONTWRITEBYTECODE": "1", **variables}
-    container = f"bench-{os.getpid()}-{name}"
+    container = ""
     if runtime.docker and command[0].startswith("bench-"):
+        container = f"bench-{os.getpid()}-{name}"
         image, *arguments = command
         # To a file: Docker's own logs would cost CPU that is being measured.
         command = ["docker", "run", "--rm", "--init", "--network=host", f"--name={container}"]
@@ -96,9 +105,9 @@ def running(
             command, stdout=output, stderr=output, cwd=folder, env={**os.environ, **variables}
         )
         try:
-            yield Running(process, log)
+            yield Running(process, log, container)
         finally:
-            if runtime.docker:
+            if container:
                 subprocess.run(["docker", "rm", "--force", container], capture_output=True, check=False)
             process.terminate()
             try:
@@ -128,8 +137,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(url: str, service: Running, seconds: float = 30) -> None:
-    """Wait until a service's URL answers 200.
+def wait_for(url: str, service: Running, seconds: float = 30) -> Running:
+    """Wait until a service's URL answers 200 and return the service.
 
     Raises:
         SystemExit: it did not in time; with the end of the service's log.
@@ -138,7 +147,7 @@ def wait_for(url: str, service: Running, seconds: float = 30) -> None:
     while time.monotonic() < deadline and service.process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):
-                return
+                return service
         except OSError:
             time.sleep(0.1)
     raise SystemExit(f"{url} does not answer; its log ends:\n{service.log.read_text()[-2000:]}")
