@@ -11,6 +11,7 @@ from bench.rows import (
     Row,
     backend_cpu,
     by_connections,
+    by_peer,
     client_cpu,
     cpu_for_10_000,
     p99,
@@ -27,14 +28,15 @@ def write(figures: dict[str, Any], folder: Path) -> None:
     print(text)
     (folder / "table.md").write_text(text)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (folder / "plot.svg").write_text(plot(figures["rounds"]))
+    (folder / "plot.svg").write_text(plot(figures["closed loop"]))
 
 
 def tables(figures: dict[str, Any]) -> str:
     """Return the report in Markdown."""
     lines = ["Medians of all rounds; in brackets the lowest and the highest.", ""]
-    for connections, peers in by_connections(figures["rounds"]).items():
+    for connections, peers in by_connections(figures["closed loop"]).items():
         lines += [*throughput_table(connections, peers), "", *cpu_table(connections, peers), ""]
+    lines += [*latency_table(by_peer(figures["open loop"])), ""]
     lines += [*target_table(targets(figures)), "", *machine_table(figures["machine"])]
     return "\n".join(lines) + "\n"
 
@@ -61,6 +63,17 @@ def cpu_table(connections: int, peers: dict[str, list[Row]]) -> list[str]:
         ]
         for name in peers
     )
+    return table(header, rows)
+
+
+def latency_table(peers: dict[str, list[Row]]) -> list[str]:
+    rate = next(iter(peers.values()))[0]["rate"]
+    columns = ["p50", "p99", "p99.9", "sent late p99"]
+    header = [f"{rate:g} requests/s, open loop", *(f"{column} in ms" for column in columns), "errors"]
+    rows = []
+    for name, measured in peers.items():
+        cells = [spread((row[column] for row in measured), 1) for column in columns]
+        rows.append([name, *cells, str(sum(row["errors"] for row in measured))])
     return table(header, rows)
 
 

@@ -44,9 +44,17 @@ def closed_loop(peer: Started, connections: int, seconds: int) -> Row:
     return row | {"connections": connections, "client cpu": client, "backend cpu": backend}
 
 
-def measure(runtime: Runtime, rounds: int, seconds: int) -> list[Row]:
-    """Measure every peer in turn, with each number of connections, in each round."""
-    rows = []
+def open_loop(peer: Started, rate: float, seconds: int) -> Row:
+    """Measure latency at a fixed rate of requests; see bench/open_loop.py."""
+    command = [sys.executable, "-m", "bench.open_loop", "127.0.0.1", *map(str, (peer.port, rate, seconds))]
+    row: Row = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    wait_until_idle(peer.client, peer.backend)
+    return row
+
+
+def measure(runtime: Runtime, rounds: int, seconds: int, rate: float) -> dict[str, list[Row]]:
+    """Measure every peer in turn, in random order, in each round."""
+    rows: dict[str, list[Row]] = {"closed loop": [], "open loop": []}
     with ExitStack() as services:
         peers = {}
         for peer in PEERS:
@@ -59,7 +67,11 @@ def measure(runtime: Runtime, rounds: int, seconds: int) -> list[Row]:
             for connections in CONNECTIONS:
                 for name in random.sample(sorted(peers), len(peers)):
                     row = closed_loop(peers[name], connections, seconds)
-                    rows.append({"peer": name, "round": number} | row)
+                    rows["closed loop"].append({"peer": name, "round": number} | row)
+            for name in random.sample(sorted(peers), len(peers)):
+                # Twice as long: the 99.9th percentile needs requests.
+                row = open_loop(peers[name], rate, 2 * seconds)
+                rows["open loop"].append({"peer": name, "round": number} | row)
             print(f"round {number + 1} of {rounds} done", flush=True)
     return rows
 
@@ -67,7 +79,10 @@ def measure(runtime: Runtime, rounds: int, seconds: int) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=int, default=5, help="for each measurement of a round")
+    parser.add_argument(
+        "--seconds", type=int, default=5, help="for each measurement of a round; twice for latency"
+    )
+    parser.add_argument("--rate", type=float, default=300, help="requests/s at which latency is measured")
     parser.add_argument("--slow-rounds", type=int, default=5, help="with a thousand calls in flight")
     parser.add_argument("--no-docker", action="store_true", help="use this machine's Python")
     options = parser.parse_args()
@@ -83,7 +98,7 @@ def main() -> None:
         seconds = [float(text) for text in starts.split()]
         figures["starts"] = {"backend": seconds[::2], "client": seconds[1::2]}
         figures["slow backend"] = [slow.measure(runtime, python) for _ in range(options.slow_rounds)]
-        figures["rounds"] = measure(runtime, options.rounds, options.seconds)
+        figures |= measure(runtime, options.rounds, options.seconds, options.rate)
     report.write(figures, ROOT / "bench/results")
 
 

@@ -12,7 +12,7 @@ TIMES_THROUGHPUT = {"a": 3.0, "d": 2.0, "e": 0.35}
 
 
 def targets(figures: dict[str, Any]) -> Iterator[Target]:
-    for connections, peers in by_connections(figures["rounds"]).items():
+    for connections, peers in by_connections(figures["closed loop"]).items():
         at = f"at {connections} connections"
         for name in peers:
             if least := TIMES_THROUGHPUT.get(name[0]):

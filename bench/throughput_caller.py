@@ -53,8 +53,7 @@ async def measure(host: str, port: int, connections: int, seconds: float) -> dic
 
 def percentile(values: list[float], percent: float) -> float:
     """Return the smallest value that is at least as large as this percentage of all (nearest rank)."""
-    rank = math.ceil(round(percent * len(values) / 100, 6))  # rounded: 99.9 has no exact float
-    return sorted(values)[max(rank, 1) - 1]
+    return sorted(values)[math.ceil(percent * len(values) / 100) - 1]
 
 
 if __name__ == "__main__":

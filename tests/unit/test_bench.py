@@ -1,10 +1,13 @@
 """What the benchmarks compute."""
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from bench import open_loop
 from bench.cpu import TICKS_PER_SECOND, cpu_seconds, parse_stat
 from bench.markdown import spread
 from bench.rows import backend_cpu, by_connections, client_cpu, cpu_for_10_000, ratios, throughput
@@ -93,3 +96,63 @@ def test_cpu_time_for_a_request() -> None:
     row = {"requests": 2000, "client cpu": 0.8, "backend cpu": 0.6}
     quantities = client_cpu(row), backend_cpu(row), cpu_for_10_000(row)
     assert quantities == pytest.approx((400, 300, 7))
+
+
+def test_the_open_loop_does_not_wait_for_answers_and_counts_from_when_a_request_was_due() -> None:
+    requests = 20
+    due = [number / 100 for number in range(requests)]
+    stalled = 0.5
+    statuses = iter([b"503 Busy", b"", *[b"200 OK"] * (requests - 2)])
+    arrived = 0
+    all_arrived = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        await reader.readuntil(b"\r\n\r\n")
+        arrived += 1
+        if arrived == 1:
+            time.sleep(stalled)  # noqa: ASYNC251  # the caller, too: all requests but the first are sent late
+        if arrived == requests:
+            all_arrived.set()
+        await all_arrived.wait()
+        if status := next(statuses):
+            writer.write(b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        writer.close()
+
+    async def measured() -> dict[str, float]:
+        async with await asyncio.start_server(stall, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            return await open_loop.measure(host, port, rate=100, seconds=requests / 100)
+
+    figures = asyncio.run(measured())
+    assert (figures["requests"], figures["errors"]) == (requests, 2)
+    assert figures["p50"] >= 1000 * (stalled - due[-1])
+    assert figures["sent late p99"] >= 1000 * (stalled - due[-1])
+
+
+def test_the_open_loop_keeps_connections_as_long_as_the_service_does() -> None:
+    # What the service sends on each connection before it closes it.
+    script = [["200 OK", "503 Busy", "200 OK"], ["200 OK\r\nConnection: close"], []]
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        for answer in script[connections - 1]:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    async def scenario() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            pool = open_loop.Pool(*server.sockets[0].getsockname())
+            assert [await pool.request() for _ in range(3)] == [True, False, True]
+            assert connections == 1
+            assert await pool.idle[0][0].read() == b""  # once the service has closed it
+            assert await pool.request()
+            assert (connections, pool.idle) == (2, [])
+            with pytest.raises((OSError, EOFError)):
+                await pool.request()
+            assert (connections, pool.idle) == (3, [])
+
+    asyncio.run(scenario())
