@@ -180,3 +180,20 @@ def test_a_broken_answer_is_a_502_and_leaves_the_next_caller_his_own(
     assert (status, content["source"]) == (502, "client")
     assert content["exc"] in EXPLANATIONS
     assert second.answer == (200, {"status_code": 200, "message": "his own", "source": "client"})
+
+
+# llhttp skips a line end between messages.
+ENDS = [name for name in WHOLE if name.endswith("after it") and not name.startswith("a line end")]
+
+
+@pytest.mark.parametrize("name", [*ENDS, "more than its length", "close, and stays"])
+def test_a_connection_with_bytes_after_its_answer_or_that_closes_is_not_used_again(
+    client: Service, upstream: ScriptedBackend, name: str
+) -> None:
+    target = upstream.will(sends_and_stays(WHOLE[name]))
+
+    for _ in range(2):
+        client.call(target)
+
+    first, second = upstream.connections[target.removeprefix("/?").encode()]
+    assert first is not second

@@ -74,6 +74,6 @@ def test_a_draining_flag_that_cannot_be_removed_is_a_line(service: str, tmp_path
     flag = tmp_path / "draining"
     flag.mkdir()
 
-    (line,) = refusal(service, tmp_path, HOST="127.0.0.1", PORT=str(free_port()))
+    (line,) = failed_start(service, tmp_path, HOST="127.0.0.1", PORT=str(free_port()))
 
     assert line.startswith(f"{flag}: cannot remove the draining flag: "), line
