@@ -54,8 +54,8 @@ class Answer:
 
     def on_headers_complete(self) -> None:
         self.status = status = self.parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
-            return
+        if 100 <= status < 200:
+            return  # an interim answer; llhttp itself stops at a 101
         if not 200 <= status < 600 or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
         if len(self.headers) > MAX_HEADERS:

@@ -68,7 +68,7 @@ def test_a_gzip_body_is_decoded_also_in_pieces(
     session: requests.Session, upstream: ScriptedBackend, base: str
 ) -> None:
     text = json.dumps(list(range(100_000))).encode()
-    target = upstream.will(sends(answer(200, gzip.compress(text), "Content-Encoding: gzip")))
+    target = upstream.will(sends_and_stays(answer(200, gzip.compress(text), "Content-Encoding: gzip")))
 
     assert session.get(base + target).content == text
     with session.get(base + target, stream=True) as response:
@@ -76,8 +76,8 @@ def test_a_gzip_body_is_decoded_also_in_pieces(
 
 
 def test_redirects_are_followed(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
-    there = upstream.will(sends(HELLO))
-    here = upstream.will(sends(answer(302, b"", f"Location: {there}")))
+    there = upstream.will(sends_and_stays(HELLO))
+    here = upstream.will(sends_and_stays(answer(302, b"", f"Location: {there}")))
 
     response = session.get(base + here)
 
