@@ -50,7 +50,7 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_complete:  # trailers are dropped (RFC 9110 section 6.5.1 allows that)
-            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self.status = status = self.parser.get_status_code()
@@ -60,7 +60,7 @@ class Answer:
             raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
         if len(self.headers) > MAX_HEADERS:
             raise Unreadable(f"{len(self.headers)} headers")
-        fields = dict(self.headers)
+        fields = {name.lower(): value for name, value in self.headers}
         if fields.get("transfer-encoding", "chunked").lower() != "chunked":
             raise Unreadable(f"Transfer-Encoding: {fields['transfer-encoding']}")
         coding = fields.get("content-encoding", "identity").lower()

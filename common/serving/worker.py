@@ -12,7 +12,7 @@ import os
 import signal
 from contextlib import suppress
 from functools import partial
-from socket import SHUT_RD
+from socket import IPPROTO_TCP, SHUT_RD, TCP_NOTSENT_LOWAT
 from time import monotonic
 from types import FrameType
 from typing import Any
@@ -33,6 +33,9 @@ from common.serving.request_limits import discard_body, has_body, limit_requests
 
 # A connection made after SIGTERM gets this long for its only request (seconds).
 LAST_REQUEST_TIMEOUT = 1.0
+# What the system takes of an answer before the caller's side has room; else it would take megabytes for
+# each connection, which count against the container's memory but not against MAX_BUFFERED_BYTES.
+MAX_UNSENT_BYTES = 65_536
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped
@@ -53,6 +56,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
 
     def run(self) -> None:
         """Serve until told to stop, then finish the requests in flight."""
+        for listener in self.sockets:  # accepted connections inherit it
+            listener.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         pool = Pool(self.worker_connections)
         servers = [StreamServer(s, partial(self.handle, s), spawn=pool) for s in self.sockets]
         for server in servers:

@@ -75,6 +75,14 @@ def test_a_gzip_body_is_decoded_also_in_pieces(
         assert b"".join(response.iter_content(1000)) == text
 
 
+def test_trailers_are_no_headers(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    response = session.get(base + upstream.will(sends(head + b"2\r\n{}\r\n0\r\nRetry-After: 9\r\n\r\n")))
+
+    assert (response.content, dict(response.headers)) == (b"{}", {"Transfer-Encoding": "chunked"})
+
+
 def test_redirects_are_followed(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
     there = upstream.will(sends_and_stays(HELLO))
     here = upstream.will(sends_and_stays(answer(302, b"", f"Location: {there}")))
