@@ -75,15 +75,12 @@ def create_pod(
     namespace: str = CALLER_NAMESPACE,
 ) -> None:
     """Start a Pod from the client's image, on the control plane, the one node that no test drains."""
-    image = (
-        cluster.apps.read_namespaced_deployment("client", NAMESPACE).spec.template.spec.containers[0].image
-    )
     node = (
         cluster.core.list_node(label_selector="node-role.kubernetes.io/control-plane").items[0].metadata.name
     )
     container = {
         "name": "app",
-        "image": image,
+        "image": cluster.container("client").image,
         "command": command,
         "imagePullPolicy": "Never",
         "ports": [{"name": "http", "containerPort": 8080}],  # of a Pod that stands in for the backend

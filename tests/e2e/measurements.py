@@ -26,7 +26,7 @@ def report() -> str:
             cells = [case.name, kind, summary["requests"], failed, summary["p50_ms"], summary["p99_ms"]]
             if summary["requests"]:
                 lines.append(f"| {' | '.join(map(str, cells))} | {case.summary['seconds']} |")
-    lines += ["", "| also | measured |", "|---|---|"]
+    lines += ["", "| also | measured |", "|---|---|"] if notes else []
     lines += [f"| {what} | {measured} |" for what, measured in notes.items()]
     return "\n".join(lines)
 

@@ -1,28 +1,13 @@
 """No request fails while Pods come and go. The callers do not retry."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import KINDS, calling
+from tests.e2e.caller_pod import calling
 from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, run, until
-
-MIN_REQUESTS = 10_000
-
-
-@contextmanager
-def nothing_lost(cluster: Cluster, case: str, min_requests: int = MIN_REQUESTS) -> Iterator[None]:
-    """Call the client while the block runs and until old Pods are gone; fail if a request did."""
-    with calling(cluster, case, min_requests) as calls:
-        yield
-        cluster.settle()
-    measurements.cases.append(calls)
-    assert calls.failures() == {}, calls.log
-    for kind in KINDS:
-        assert calls.summary[kind]["requests"] >= min_requests
+from tests.e2e.nothing_lost import MIN_REQUESTS, nothing_lost
 
 
 def restart(*services: str) -> None:
