@@ -88,7 +88,7 @@ def test_containers_run_as_a_user_who_can_write_nowhere_but_tmp(cluster: Cluster
 
 def test_compose_answers() -> None:
     try:
-        run("docker", "compose", "up", "--build", "--detach", "--wait", timeout=600)
+        run("docker", "compose", "up", "--detach", "--wait", timeout=600)
         assert get_json("http://127.0.0.1:8080") == (200, HELLO | {"source": "backend"})
         assert get_json("http://127.0.0.1:8082") == (200, HELLO | {"source": "client"})
         names = run(
@@ -105,5 +105,14 @@ def test_compose_answers() -> None:
             502,
             {"status_code": 502, "exc": "backend unreachable", "source": "client"},
         )
+    finally:
+        run("docker", "compose", "down")
+
+
+def test_compose_serves_the_logic_that_it_is_told() -> None:
+    try:
+        run("env", "LOGIC=database", "docker", "compose", "up", "--detach", "--wait", timeout=600)
+        status, content = get_json("http://127.0.0.1:8082/?limit=1")
+        assert (status, len(content["rows"])) == (200, 1)
     finally:
         run("docker", "compose", "down")

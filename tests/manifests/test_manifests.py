@@ -144,14 +144,25 @@ def test_a_stopping_pod_has_time_to_drain_and_to_answer() -> None:
 
 def test_compose_waits_for_answers_longer_than_gunicorn_does() -> None:
     for name, service in compose().items():
-        settings = SETTINGS[name].from_environ(service.get("environment", {}))
+        settings = SETTINGS[name].from_environ(environment_of(service))
         assert graceful_timeout(settings) < int(service["stop_grace_period"].removesuffix("s"))
 
 
 def test_composes_environment_variables_are_settings_with_allowed_values() -> None:
     for name, service in compose().items():
-        env = service.get("environment", {})
+        env = environment_of(service)
         assert env.keys() <= names(SETTINGS[name].from_environ(env))
+
+
+def test_compose_passes_on_what_sets_a_logic() -> None:
+    passed_on = {name for name, value in compose()["backend"]["environment"].items() if value is None}
+    assert passed_on == {"LOGIC"} | set().union(*map(names, LOGICS.values())) - names(BackendSettings)
+    assert compose()["backend"]["build"]["args"] == {"LOGIC": None}
+
+
+def environment_of(service: dict[str, Any]) -> dict[str, str]:
+    """Return the variables that a compose service sets whatever the shell has."""
+    return {name: value for name, value in service.get("environment", {}).items() if value is not None}
 
 
 def compose() -> dict[str, Any]:
