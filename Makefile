@@ -12,20 +12,24 @@ help: ## Show this list
 
 .venv/run: requirements/client.txt requirements/backend.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; choose one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing what both services need into .venv"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/backend.txt -r requirements/client.txt
 	touch $@
 
 .venv/run-%: requirements/backend-%.txt .venv/run # what a logic needs beyond hello
+	@echo "Installing what $* needs into .venv"
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
 .venv/dev: requirements/dev.txt .venv/run
+	@echo "Installing what tests and tools need into .venv: about a minute"
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
 # Half a gigabyte, so that only who wants the tests against a language model's server makes it.
 .venv/llm-server: requirements/llm-server.txt .venv/dev
+	@echo "Installing a language model's server into $@: half a gigabyte"
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python $@
 	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/llm-server.txt
 
