@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.caller_pod import CALLER_NAMESPACE, create_pod, phase
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, until
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, run, until
 
 # Tries to connect to each "host:port" of its arguments and prints which it reached.
 PROBE = """
@@ -60,6 +60,15 @@ def test_a_third_pod_reaches_the_client_on_its_port_and_not_the_backend(
     until(lambda: phase(cluster, "third") == "Running", "running: a third Pod")
     found = tried(cluster, addresses, "third", CALLER_NAMESPACE, *addresses)
     assert found == {"client", "client pod", "api server", "dns"}
+
+
+def test_what_is_no_pod_reaches_a_client_pod_from_its_own_node_alone(cluster: Cluster) -> None:
+    pod = cluster.pods("client")[0]
+    connect = f"timeout 3 bash -c '</dev/tcp/{pod.status.pod_ip}/8082' && echo reached || true"
+    nodes = [node.metadata.name for node in cluster.core.list_node().items]
+    found = {node: run("docker", "exec", node, "bash", "-c", connect) for node in nodes}
+    # Probes and port-forwards come from there.
+    assert [node for node, output in found.items() if "reached" in output] == [pod.spec.node_name]
 
 
 def test_a_client_pod_reaches_the_backend_and_dns_and_nothing_else(
