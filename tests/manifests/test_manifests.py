@@ -1,28 +1,21 @@
-"""What the manifests promise, checked on what kustomize renders."""
+"""What kustomize renders, checked against the code."""
 
 import re
 import shutil
 import subprocess
 from base64 import b64decode
-from collections import defaultdict
-from dataclasses import Field, fields
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
-from backend.settings import LOGICS, DatabaseSettings
-from backend.settings import Settings as BackendSettings
-from client.settings import Settings as ClientSettings
+from backend.settings import DatabaseSettings
 from common.drain import FLAG
 from common.serving.server import graceful_timeout
-from common.settings import ServiceSettings
+from tests.manifests.services import ROOT, SETTINGS, variables
 
-ROOT = Path(__file__).parents[2]
-SETTINGS: dict[str, type[ServiceSettings]] = {"backend": BackendSettings, "client": ClientSettings}
 OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "k8s/overlays").iterdir())]
 # All others change the backend alone.
 CHANGES_BOTH = {"overlays/autoscaling", "overlays/dev"}
@@ -49,13 +42,8 @@ def rendered(overlay: str, kind: str) -> dict[str, Any]:
     return {each["metadata"]["name"]: each for each in objects(overlay) if each["kind"] == kind}
 
 
-def names(settings: ServiceSettings | type[ServiceSettings]) -> set[str]:
-    """The variables that set them."""
-    return {field.name.upper() for field in fields(settings)}
-
-
 def container(deployment: dict[str, Any]) -> Any:
-    """The Pod's only container."""
+    """Return the only container of a Deployment's or StatefulSet's Pods."""
     [only] = deployment["spec"]["template"]["spec"]["containers"]
     return only
 
@@ -80,7 +68,7 @@ def test_every_environment_variable_is_a_setting_with_an_allowed_value(deploymen
     assert deployments.keys() == SETTINGS.keys()
     for name, deployment in deployments.items():
         env = environment(deployment)
-        assert env.keys() <= names(SETTINGS[name].from_environ(env))
+        assert env.keys() <= variables(SETTINGS[name].from_environ(env))
 
 
 @pytest.mark.parametrize("overlay", sorted(set(OVERLAYS) - CHANGES_BOTH))
@@ -140,50 +128,3 @@ def test_a_stopping_pod_has_time_to_drain_and_to_answer() -> None:
         cut_off = int(pause) + graceful_timeout(SETTINGS[name].from_environ(environment(deployment)))
         assert flag == "/tmp/" + FLAG.name
         assert cut_off + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-
-
-def test_compose_waits_for_answers_longer_than_gunicorn_does() -> None:
-    for name, service in compose().items():
-        settings = SETTINGS[name].from_environ(environment_of(service))
-        assert graceful_timeout(settings) < int(service["stop_grace_period"].removesuffix("s"))
-
-
-def test_composes_environment_variables_are_settings_with_allowed_values() -> None:
-    for name, service in compose().items():
-        env = environment_of(service)
-        assert env.keys() <= names(SETTINGS[name].from_environ(env))
-
-
-def test_compose_passes_on_what_sets_a_logic() -> None:
-    passed_on = {name for name, value in compose()["backend"]["environment"].items() if value is None}
-    assert passed_on == {"LOGIC"} | set().union(*map(names, LOGICS.values())) - names(BackendSettings)
-    assert compose()["backend"]["build"]["args"] == {"LOGIC": None}
-
-
-def environment_of(service: dict[str, Any]) -> dict[str, str]:
-    """Return the variables that a compose service sets whatever the shell has."""
-    return {name: value for name, value in service.get("environment", {}).items() if value is not None}
-
-
-def compose() -> dict[str, Any]:
-    """The compose file's services."""
-    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    assert services.keys() == SETTINGS.keys()
-    return services
-
-
-def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    readme = (ROOT / "README.md").read_text()
-    rows = set(re.findall(r"^\| `[A-Z_]+` \|.*\|$", readme, flags=re.MULTILINE))
-    owners: dict[str, dict[str, Field[Any]]] = defaultdict(dict)  # setting: service: its field
-    for service, settings in [("backend", each) for each in LOGICS.values()] + [("client", ClientSettings)]:
-        for field in fields(settings):
-            owners[field.name][service] = field
-    expected = set()
-    for name, services in owners.items():
-        metadata = [field.metadata for field in services.values()]
-        defaults = " / ".join(dict.fromkeys(each["shown_default"] for each in metadata))
-        expected.add(
-            f"| `{name.upper()}` | {' and '.join(services)} | {defaults} | {metadata[0]['meaning']} |"
-        )
-    assert rows == expected
