@@ -48,7 +48,7 @@ bench-cluster: .venv/dev cluster ## Measure the pair on the kind cluster (BENCH=
 e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
 
-e2e-full: .venv/dev cluster ## Run every test, with every case (long)
+e2e-full: .venv/dev cluster ## Run every test, with every case, and write tests/results.md (long)
 	$(BIN)/pytest tests --timeout 900
 
 cluster: ## Make a kind cluster and run the pair on it
