@@ -8,11 +8,12 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from backend.app import parameters
+from backend.settings import LOGICS, NEEDS
 from tests.calls import error
 from tests.conftest import Start
 from tests.processes import ROOT, Service, environment, free_port
 
-LOGICS = "hello, database, llm or an importable package.module:function"
+ALLOWED = f"{', '.join(LOGICS)} or an importable package.module:function"
 GREETING = """
 from werkzeug.exceptions import Conflict
 
@@ -65,7 +66,7 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
     "logic", ["", "Hello", "llms", "no_such_package:answer", "json", "json:", "a b:c", ".json:x"]
 )
 def test_an_unknown_logic_is_refused_with_the_known_ones(tmp_path: Path, logic: str) -> None:
-    assert refusal(tmp_path, LOGIC=logic) == (1, f"LOGIC={logic!r} is not allowed: expected {LOGICS}\n")
+    assert refusal(tmp_path, LOGIC=logic) == (1, f"LOGIC={logic!r} is not allowed: expected {ALLOWED}\n")
 
 
 @pytest.mark.parametrize(
@@ -84,14 +85,15 @@ def test_a_logic_that_cannot_be_imported_is_refused_with_the_reason(
 
     assert code != 0
     assert output.count("does not load") == 1
-    assert f"LOGIC={logic!r} does not load: {reason}; expected {LOGICS}\n" in output
+    assert f"LOGIC={logic!r} does not load: {reason}; expected {ALLOWED}\n" in output
     assert "Traceback" not in output
 
 
-def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path) -> None:
-    hides = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path, name: str) -> None:
+    hide = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
     done = subprocess.run(
-        [sys.executable, "-c", f"{hides}; from backend.settings import logic; logic('llm')"],
+        [sys.executable, "-c", f"{hide}; from backend.settings import logic; logic({name!r})"],
         cwd=ROOT,
         env=environment(tmp_path, {}),
         capture_output=True,
@@ -99,9 +101,10 @@ def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path) -> 
         check=False,
     )
 
+    installed = ", ".join(each for each in LOGICS if each not in NEEDS)
+    needs = "; ".join(f"{each} needs requirements/backend-{each}.txt" for each in NEEDS)
     assert done.stderr.endswith(
-        "ValueError: hello or an importable package.module:function; "
-        "database needs requirements/backend-database.txt; llm needs requirements/backend-llm.txt\n"
+        f"ValueError: {installed} or an importable package.module:function; {needs}\n"
     )
 
 
