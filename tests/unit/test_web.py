@@ -49,6 +49,13 @@ def test_slashes_do_not_redirect(caller: FlaskClient, path: str) -> None:
     assert answer(response) == (200, {"status_code": 200, "message": "hello world", "source": "backend"})
 
 
+def test_a_double_slash_does_not_redirect_to_a_route_with_single_ones() -> None:
+    app = json_app("backend", 1)
+    app.add_url_rule("/a/b", view_func=lambda: {"status_code": 200})
+
+    assert answer(app.test_client().get("/a//b")) == NOT_FOUND
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
 def test_another_method_is_a_405_that_names_the_allowed_ones(
