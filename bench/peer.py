@@ -1,5 +1,6 @@
 """The peers that are compared: this pair and what one would otherwise write."""
 
+import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import NamedTuple
 
 from bench.services import ROOT, Runtime, free_port, install, running, wait_for
 
+AGAINST = "this pair at"
 PEERS_FOLDER = ROOT / "bench/peers"
+LOCKED = ROOT / "bench/requirements"
 PAIR = "this pair"
 NGINX = "f: nginx"
 FLASK = "-m flask --app {app} run --port {port}"
@@ -19,26 +22,55 @@ UVICORN = "-m uvicorn --port {port} {app}:app"
 class Peer:
     """A client and its backend, both started with the same command."""
 
+    key: str
     name: str
-    requirements: str
+    requirements: Path
     command: str
     backend: str
     client: str
     folder: Path = PEERS_FOLDER
 
 
+def flask_pair(key: str, name: str, folder: Path) -> Peer:
+    """Return the pair whose code and locked requirements are in a folder."""
+    return Peer(key, name, folder / "requirements/client.txt", "-m {app}", "backend", "client", folder)
+
+
 PEERS = (
-    Peer(PAIR, "requirements/client.txt", "-m {app}", "backend", "client", ROOT),
-    Peer("a: Flask's server, get", "bench/requirements/flask.txt", FLASK, "flask_backend", "flask_get"),
-    Peer("b: gunicorn, get", "bench/requirements/gunicorn.txt", GUNICORN, "flask_backend", "flask_get"),
-    Peer(
-        "c: gunicorn, Session", "bench/requirements/gunicorn.txt", GUNICORN, "flask_backend", "flask_session"
-    ),
-    Peer("d: FastAPI, httpx", "bench/requirements/httpx.txt", UVICORN, "fastapi_backend", "fastapi_httpx"),
-    Peer(
-        "e: FastAPI, aiohttp", "bench/requirements/aiohttp.txt", UVICORN, "fastapi_backend", "fastapi_aiohttp"
-    ),
+    flask_pair("pair", PAIR, ROOT),
+    Peer("a", "a: Flask's server, get", LOCKED / "flask.txt", FLASK, "flask_backend", "flask_get"),
+    Peer("b", "b: gunicorn, get", LOCKED / "gunicorn.txt", GUNICORN, "flask_backend", "flask_get"),
+    Peer("c", "c: gunicorn, Session", LOCKED / "gunicorn.txt", GUNICORN, "flask_backend", "flask_session"),
+    Peer("d", "d: FastAPI, httpx", LOCKED / "httpx.txt", UVICORN, "fastapi_backend", "fastapi_httpx"),
+    Peer("e", "e: FastAPI, aiohttp", LOCKED / "aiohttp.txt", UVICORN, "fastapi_backend", "fastapi_aiohttp"),
 )
+# f has no backend of its own, and the pair at another revision is made for a run.
+KEYS = (*(peer.key for peer in PEERS), "f", "against")
+
+
+def pair_at(revision: str, folder: Path) -> Peer:
+    """Return the pair at another git revision, whose files are put into a folder.
+
+    Raises:
+        SystemExit: there is no such revision.
+    """
+    git = ["git", "-C", str(ROOT)]
+    parse = [
+        *git,
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--short",
+        "--end-of-options",
+        f"{revision}^{{commit}}",
+    ]
+    commit = subprocess.run(parse, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+    if not commit:
+        raise SystemExit(f"no commit {revision!r} in this repository")
+    archive = subprocess.run([*git, "archive", commit], stdout=subprocess.PIPE, check=True).stdout
+    folder.mkdir()
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=archive, check=True)
+    return flask_pair("against", f"{AGAINST} {commit}", folder)
 
 
 class Started(NamedTuple):
@@ -52,7 +84,7 @@ class Started(NamedTuple):
 
 def start(services: ExitStack, runtime: Runtime, peer: Peer) -> Started:
     """Start a peer's two services."""
-    python = install(runtime, ROOT / peer.requirements)
+    python = install(runtime, peer.requirements)
     backend_port, port = free_port(), free_port()
     address = f"http://127.0.0.1:{backend_port}"
     # BACKEND is the peers' setting, the others are this pair's.
@@ -61,7 +93,7 @@ def start(services: ExitStack, runtime: Runtime, peer: Peer) -> Started:
     def serve(app: str, port: int) -> int:
         command = [python, *peer.command.format(app=app, port=port).split()]
         settings = variables | {"PORT": str(port)}
-        service = running(runtime, f"{peer.name[0]}-{app}", command, peer.folder, settings)
+        service = running(runtime, f"{peer.key}-{app}", command, peer.folder, settings)
         return wait_for(f"http://127.0.0.1:{port}/", services.enter_context(service)).pid()
 
     backend, client = serve(peer.backend, backend_port), serve(peer.client, port)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench.peer import PAIR
+from bench.peer import AGAINST, PAIR
 
 Row = dict[str, Any]
 Quantity = Callable[[Row], float]
@@ -22,7 +22,11 @@ def by_peer(rows: Iterable[Row]) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = {}
     for row in rows:
         grouped.setdefault(row["peer"], []).append(row)
-    return {name: grouped[name] for name in sorted(grouped, key=lambda name: (name != PAIR, name))}
+
+    def position(name: str) -> tuple[bool, bool, str]:
+        return name != PAIR, not name.startswith(AGAINST), name
+
+    return {name: grouped[name] for name in sorted(grouped, key=position)}
 
 
 def ratios(peers: dict[str, list[Row]], quantity: Quantity, name: str) -> list[float]:
@@ -32,7 +36,7 @@ def ratios(peers: dict[str, list[Row]], quantity: Quantity, name: str) -> list[f
 
 def throughput(row: Row) -> float:
     """Return requests/s; never zero, so that ratios exist."""
-    return float(max(1, row["requests"]) / row["duration"] * 1e6)
+    return float(max(1, row["requests"]) / row["seconds"])
 
 
 def client_cpu(row: Row) -> float:
@@ -56,5 +60,4 @@ def cpu(row: Row, seconds: float) -> float:
 
 
 def p99(row: Row) -> float:
-    """Return the 99th percentile of the latency in ms."""
-    return float(row["p99"] / 1000)
+    return float(row["p99"])

@@ -18,27 +18,27 @@ from typing import Any
 from bench import report, slow
 from bench.cpu import cpu_seconds, wait_until_idle
 from bench.machine import describe
-from bench.peer import NGINX, PAIR, PEERS, Started, start, start_nginx
+from bench.peer import KEYS, NGINX, PAIR, PEERS, Started, pair_at, start, start_nginx
 from bench.rows import Row
 from bench.services import ROOT, Runtime, has_docker, install, run_to_end
 
 CONNECTIONS = (16, 256)
 
 
-def wrk(port: int, connections: int, seconds: int) -> dict[str, int]:
+def wrk(port: int, connections: int, seconds: int) -> Row:
     """Keep connections to a port busy and return what wrk.lua prints."""
     command = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
     command += ["--timeout=10s", f"--script={ROOT / 'bench/wrk.lua'}", f"http://127.0.0.1:{port}/"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    figures: dict[str, int] = json.loads(output.splitlines()[-1])
-    return figures
+    row: Row = json.loads(output.splitlines()[-1])
+    return row
 
 
 def closed_loop(peer: Started, connections: int, seconds: int) -> Row:
     """Measure throughput, latency and the CPU time that client and backend use."""
     services = peer.client, peer.backend
     before = cpu_seconds(*services)
-    row: Row = wrk(peer.port, connections, seconds)
+    row = wrk(peer.port, connections, seconds)
     client, backend = (now - then for now, then in zip(cpu_seconds(*services), before, strict=True))
     wait_until_idle(*services)
     return row | {"connections": connections, "client cpu": client, "backend cpu": backend}
@@ -52,31 +52,25 @@ def open_loop(peer: Started, rate: float, seconds: int) -> Row:
     return row
 
 
-def measure(runtime: Runtime, rounds: int, seconds: int, rate: float) -> dict[str, list[Row]]:
+def measure(peers: dict[str, Started], rounds: int, seconds: int, rate: float) -> dict[str, list[Row]]:
     """Measure every peer in turn, in random order, in each round."""
     rows: dict[str, list[Row]] = {"closed loop": [], "open loop": []}
-    with ExitStack() as services:
-        peers = {}
-        for peer in PEERS:
-            print(f"starting {peer.name}", flush=True)
-            peers[peer.name] = start(services, runtime, peer)
-        peers[NGINX] = start_nginx(services, runtime, peers[PAIR])
-        for started in peers.values():
-            closed_loop(started, 16, 1)  # warm up
-        for number in range(rounds):
-            for connections in CONNECTIONS:
-                for name in random.sample(sorted(peers), len(peers)):
-                    row = closed_loop(peers[name], connections, seconds)
-                    rows["closed loop"].append({"peer": name, "round": number} | row)
+    for started in peers.values():
+        closed_loop(started, 16, 1)  # warm up
+    for number in range(rounds):
+        for connections in CONNECTIONS:
             for name in random.sample(sorted(peers), len(peers)):
-                # Twice as long: the 99.9th percentile needs requests.
-                row = open_loop(peers[name], rate, 2 * seconds)
-                rows["open loop"].append({"peer": name, "round": number} | row)
-            print(f"round {number + 1} of {rounds} done", flush=True)
+                row = closed_loop(peers[name], connections, seconds)
+                rows["closed loop"].append({"peer": name, "round": number} | row)
+        for name in random.sample(sorted(peers), len(peers)):
+            # Twice as long: the 99.9th percentile needs requests.
+            row = open_loop(peers[name], rate, 2 * seconds)
+            rows["open loop"].append({"peer": name, "round": number} | row)
+        print(f"round {number + 1} of {rounds} done", flush=True)
     return rows
 
 
-def main() -> None:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument(
@@ -85,20 +79,46 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=300, help="requests/s at which latency is measured")
     parser.add_argument("--slow-rounds", type=int, default=5, help="with a thousand calls in flight")
     parser.add_argument("--no-docker", action="store_true", help="use this machine's Python")
+    parser.add_argument("--against", metavar="REV", help="also measure the pair at another git revision")
+    parser.add_argument(
+        "--peers",
+        type=lambda text: {"pair", *text.split(",")},
+        default=set(KEYS) - {"against"},
+        help=f"what to compare with the pair, with commas: {', '.join(KEYS[1:])} (default: all)",
+    )
     options = parser.parse_args()
+    if unknown := options.peers - set(KEYS):
+        parser.error(f"no peers: {', '.join(unknown)}")
+    if "against" in options.peers and not options.against:
+        parser.error("--peers against needs --against REV")
+    return options
+
+
+def main() -> None:
+    options = parse_options()
     for tool in ("wrk", "nginx"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is not installed; on Debian and Ubuntu: apt-get install {tool}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that every `finally` runs
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         runtime = Runtime(docker=not options.no_docker and has_docker(), folder=Path(folder))
-        python = install(runtime, ROOT / PEERS[0].requirements)
+        peers = [peer for peer in PEERS if peer.key in options.peers]
+        if options.against:
+            peers.append(pair_at(options.against, runtime.folder / "against"))
+        python = install(runtime, PEERS[0].requirements)
         figures: dict[str, Any] = {"machine": describe(runtime, python)}
         starts = run_to_end(runtime, "starts", [python, "-m", "bench.starts"])
         seconds = [float(text) for text in starts.split()]
         figures["starts"] = {"backend": seconds[::2], "client": seconds[1::2]}
         figures["slow backend"] = [slow.measure(runtime, python) for _ in range(options.slow_rounds)]
-        figures |= measure(runtime, options.rounds, options.seconds, options.rate)
+        with ExitStack() as services:
+            started = {}
+            for peer in peers:
+                print(f"starting {peer.name}", flush=True)
+                started[peer.name] = start(services, runtime, peer)
+            if "f" in options.peers:
+                started[NGINX] = start_nginx(services, runtime, started[PAIR])
+            figures |= measure(started, options.rounds, options.seconds, options.rate)
     report.write(figures, ROOT / "bench/results")
 
 

@@ -5,24 +5,53 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.markdown import Target, spread
-from bench.rows import by_connections, p99, ratios, throughput
+from bench.peer import AGAINST
+from bench.rows import (
+    Quantity,
+    Row,
+    backend_cpu,
+    by_connections,
+    client_cpu,
+    cpu_for_10_000,
+    ratios,
+    throughput,
+)
 
-# At least this many times a peer's throughput.
-TIMES_THROUGHPUT = {"a": 3.0, "d": 2.0, "e": 0.35}
+# How a peer's name starts, and this pair's least throughput as a multiple of the peer's.
+THROUGHPUT = {
+    16: (("a:", 4.5, ""), ("e:", 0.95, ""), ("e:", 1.0, "goal: "), ("e:", 1.2, "moonshot: ")),
+    256: (("a:", 4.0, ""), ("e:", 0.95, ""), ("e:", 1.0, "goal: "), ("e:", 1.2, "moonshot: ")),
+}
+# The same for its greatest CPU time, whatever the number of connections.
+CPU = (
+    ("e:", client_cpu, 1.0, "CPU time of the client"),
+    ("e:", cpu_for_10_000, 1.0, "goal: CPU time of client and backend"),
+    (AGAINST, client_cpu, 1.03, "CPU time of the client"),
+    (AGAINST, backend_cpu, 1.03, "CPU time of the backend"),
+)
 
 
 def targets(figures: dict[str, Any]) -> Iterator[Target]:
     for connections, peers in by_connections(figures["closed loop"]).items():
-        at = f"at {connections} connections"
-        for name in peers:
-            if least := TIMES_THROUGHPUT.get(name[0]):
-                ratio = statistics.median(ratios(peers, throughput, name))
-                yield f"≥ {least:g} × {name} {at}", f"{ratio:.2f}", ratio >= least  # noqa: RUF001
-        pair, d = (statistics.median(map(p99, rows)) for name, rows in peers.items() if name[0] in ("t", "d"))
-        yield f"p99 no worse than d's {at}", f"{pair:.1f} ms, d {d:.1f} ms", pair <= d
-    yield from slow_backend(figures["slow backend"])
+        for start, least, kind in THROUGHPUT.get(connections, ()):
+            for name, ratio in compared(peers, start, throughput):
+                aim = f"{kind}requests/s ≥ {least:g} × {name}, {connections} connections"  # noqa: RUF001
+                yield aim, f"{ratio:.3f}", ratio >= least
+        for start, quantity, most, measured in CPU:
+            for name, ratio in compared(peers, start, quantity):
+                aim = f"{measured} ≤ {most:g} × {name}, {connections} connections"  # noqa: RUF001
+                yield aim, f"{ratio:.3f}", ratio <= most
+    if figures["slow backend"]:
+        yield from slow_backend(figures["slow backend"])
     for service, seconds in figures["starts"].items():
         yield f"{service}: process start to first answer ≤ 1 s", spread(seconds, 2), max(seconds) <= 1
+
+
+def compared(peers: dict[str, list[Row]], start: str, quantity: Quantity) -> Iterator[tuple[str, float]]:
+    """Yield the names that start so, and the median of this pair's quantity as a multiple of theirs."""
+    for name in peers:
+        if name.startswith(start):
+            yield name, statistics.median(ratios(peers, quantity, name))
 
 
 def slow_backend(rows: list[dict[str, Any]]) -> Iterator[Target]:

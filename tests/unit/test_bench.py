@@ -11,6 +11,7 @@ from bench import open_loop
 from bench.cpu import TICKS_PER_SECOND, cpu_seconds, parse_stat
 from bench.markdown import spread
 from bench.rows import backend_cpu, by_connections, client_cpu, cpu_for_10_000, ratios, throughput
+from bench.targets import targets
 from bench.throughput_caller import percentile
 
 
@@ -36,7 +37,7 @@ def test_spread_shows_median_lowest_and_highest() -> None:
 
 def test_ratios_compare_within_a_round_and_a_number_of_connections() -> None:
     rows = [
-        {"peer": peer, "connections": connections, "requests": requests, "duration": 1e6}
+        {"peer": peer, "connections": connections, "requests": requests, "seconds": 1}
         for peer, connections, requests in [
             ("e: other", 256, 1),
             ("e: other", 16, 10),
@@ -54,7 +55,7 @@ def test_ratios_compare_within_a_round_and_a_number_of_connections() -> None:
 
 
 def test_a_peer_that_answered_nothing_still_has_a_ratio() -> None:
-    rows = [{"peer": "this pair", "requests": 0, "duration": 1e6}]
+    rows = [{"peer": "this pair", "requests": 0, "seconds": 1}]
     assert ratios({"this pair": rows}, throughput, "this pair") == [1.0]
 
 
@@ -156,3 +157,34 @@ def test_the_open_loop_keeps_connections_as_long_as_the_service_does() -> None:
             assert (connections, pool.idle) == (3, [])
 
     asyncio.run(scenario())
+
+
+def test_targets_compare_with_the_peer_that_they_name() -> None:
+    measured = {  # requests in a second, and CPU seconds of client and backend
+        "this pair": (1000, 0.4, 0.30),
+        "this pair at abc": (900, 0.5, 0.25),
+        "a: slow": (240, 0.9, 0.9),
+        "e: fast": (1000, 0.41, 0.28),
+        "f: nginx": (2000, 0.1, 0.1),
+    }
+    rows = [
+        {"peer": peer, "connections": connections, "requests": requests, "seconds": 1}
+        | {"client cpu": client, "backend cpu": backend}
+        for peer, (requests, client, backend) in reversed(measured.items())
+        for connections in (16, 256)
+    ]
+    assert [*by_connections(rows)[16]] == [*measured]
+    figures = {"closed loop": rows, "slow backend": [], "starts": {}}
+    found = {aim.replace("\u00d7", "x"): (value, met) for aim, value, met in targets(figures)}
+    assert {aim: found[aim] for aim in found if "16" in aim} == {
+        "requests/s ≥ 4.5 x a: slow, 16 connections": ("4.167", False),
+        "requests/s ≥ 0.95 x e: fast, 16 connections": ("1.000", True),
+        "goal: requests/s ≥ 1 x e: fast, 16 connections": ("1.000", True),
+        "moonshot: requests/s ≥ 1.2 x e: fast, 16 connections": ("1.000", False),
+        "CPU time of the client ≤ 1 x e: fast, 16 connections": ("0.976", True),
+        "goal: CPU time of client and backend ≤ 1 x e: fast, 16 connections": ("1.014", False),
+        "CPU time of the client ≤ 1.03 x this pair at abc, 16 connections": ("0.720", True),
+        "CPU time of the backend ≤ 1.03 x this pair at abc, 16 connections": ("1.080", False),
+    }
+    assert found["requests/s ≥ 4 x a: slow, 256 connections"] == ("4.167", True)
+    assert len(found) == 16
