@@ -28,7 +28,7 @@ def write(figures: dict[str, Any], folder: Path) -> None:
     print(text)
     (folder / "table.md").write_text(text)
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (folder / "plot.svg").write_text(plot(figures["closed loop"]))
+    (folder / "plot.svg").write_text(plot(figures))
 
 
 def tables(figures: dict[str, Any]) -> str:
