@@ -98,7 +98,8 @@ class Answer:
             requests.ReadTimeout: nothing could be sent or arrived within the connection's timeout.
         """
         try:
-            self.sock.sendall(message)
+            if (sent := self.sock.send(message)) < len(message):  # nearly always all of it
+                self.sock.sendall(message[sent:])
         except BaseException as error:  # noqa: BLE001  raised again
             raise self.failed(error) from error.__cause__
         while not self.head_complete:

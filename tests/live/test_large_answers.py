@@ -79,3 +79,17 @@ def test_200_callers_who_do_not_read_fit_into_a_pod(start: Start, upstream: Scri
 
     assert peak_mib(client) < MAX_MIB
     eventually("room again", lambda: client.call(target).status == 200)
+
+
+def test_a_call_counts_as_in_flight_until_its_answer_is_sent(start: Start, upstream: ScriptedBackend) -> None:
+    client = start("client", URL=f"127.0.0.1:{upstream.port}", MAX_IN_FLIGHT="1")
+    target = upstream.will(sends_and_stays(answer(200, BODIES["text"])))
+
+    with connect_with_a_small_buffer(client.port) as caller:
+        caller.sendall(request(target))
+        upstream.await_requests(target, 1)
+        eventually("the answer is on its way", lambda: client.call(target).status == 503)
+        assert client.call(target).answer == error(503, "more than 1 requests in flight")
+        assert receive(caller).status == 200
+
+    assert client.call(target).status == 200, "expected room again"
