@@ -1,0 +1,18 @@
+"""The files and tests that the documentation names exist."""
+
+import re
+
+import pytest
+
+from tests.processes import ROOT
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "tests/README.md"])
+def test_what_the_documentation_names_exists(name: str) -> None:
+    text = (ROOT / name).read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    paths = set(re.findall(r"`((?:client|common|tests)/[\w./]*)`", text))
+    tests = set(re.findall(r"`(test_\w+)`", text))
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+    assert sorted(test for test in tests if f"def {test}(" not in sources) == []
