@@ -72,7 +72,7 @@ def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once
     assert answered["requests"] > 60 * 4 * LIMIT * 0.9
     assert 0.3 < refused / answered["requests"] < 0.7
     assert answered["p99_ms"] < 2000
-    assert answered["refused_p99_ms"] < 100
+    assert answered["refused_p99_ms"] < 250  # a few ms on an idle machine
     assert after == before
     assert recovery < 5
 
