@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ServiceUnavailable
 
 from backend.logic.database import Database
@@ -88,6 +90,23 @@ def test_without_a_query_the_first_twenty_come(sqlite: Service) -> None:
 
     assert answer["rows"] == sorted(ROWS, key=lambda row: row["name"])[:20]
     assert (answer["total"], answer["message"]) == (418, "time zones: 20 of 418")
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ({"offset": 418}, 418),
+        ({"offset": 1000, "name__contains": "Europe/"}, 58),
+        ({"compute": "mean:latitude", "offset": 1}, 1),
+        ({"compute": "mean:latitude", "group_by": "country_code", "offset": 500}, 247),
+        ({"name": "nowhere"}, 0),
+        ({"name": "nowhere", "offset": 1}, 0),
+    ],
+)
+def test_a_page_without_rows_has_the_total(sqlite: Service, query: dict[str, Any], total: int) -> None:
+    _, answer = ask(sqlite, **query)
+
+    assert (answer["rows"], answer["total"]) == ([], total)
 
 
 def test_nulls_come_last_in_both_directions(sqlite: Service) -> None:
@@ -235,12 +254,27 @@ def database(request: pytest.FixtureRequest) -> Database:
     return Database(postgresql_engine(server.url(server.new_database())))
 
 
+def test_a_request_is_one_statement_without_a_transaction(database: Database) -> None:
+    database.ready()
+    statements = []
+
+    def note(connection: Any, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+        assert connection.dialect.detect_autocommit_setting(connection.connection.dbapi_connection)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    found = database.answer(MultiDict({"country_code": "FR"}))
+
+    assert (found["total"], len(statements)) == (1, 1)
+    database.engine.dispose()
+
+
 def test_a_request_can_only_read(database: Database) -> None:
-    with pytest.raises(ServiceUnavailable) as refused, database.transaction() as connection:
+    with pytest.raises(ServiceUnavailable) as refused, database.connection() as connection:
         connection.execute(TABLE.delete())
 
     assert re.search("read-?only", str(refused.value.__cause__))
-    with database.transaction() as connection:
+    with database.connection() as connection:
         assert len(connection.execute(TABLE.select()).all()) == 418
     database.engine.dispose()
 

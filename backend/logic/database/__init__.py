@@ -1,6 +1,7 @@
 """The logic `database`: rows of a table, filtered and sorted, or aggregates of them; SQLite or PostgreSQL.
 
-Each request is one read-only transaction on one connection, within MAX_SECONDS.
+Each request is one read-only statement on one connection, within MAX_SECONDS. Nothing else goes over
+the wire: connections are in autocommit mode, where a statement is a transaction of its own.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ServiceUnavailable
 
 from backend.logic import Logic
-from backend.logic.database.query import parse
+from backend.logic.database.query import MAX_STATEMENTS, Query, parse
 from backend.logic.database.table import TABLE, rows
 from backend.settings import DatabaseSettings
 
@@ -32,14 +33,15 @@ def make(settings: DatabaseSettings) -> Logic:
 
 
 def postgresql(url: str) -> Engine:
-    """Return an engine whose transactions are read-only and read one snapshot."""
+    """Return an engine whose transactions are read-only by default."""
     options = {
         "default_transaction_read_only": "on",
-        "default_transaction_isolation": r"repeatable\ read",
         "statement_timeout": "1500",  # ms; less than MAX_SECONDS
     }
     return create_engine(
         url,
+        isolation_level="AUTOCOMMIT",
+        query_cache_size=MAX_STATEMENTS,
         pool_pre_ping=True,  # replaces connections that the server closed
         pool_size=10,  # PostgreSQL allows 100 in all
         max_overflow=0,
@@ -57,31 +59,34 @@ def sqlite() -> Engine:
 
     In memory, because a Pod has no writable disk and the data must not outlast the code it ships with.
     """
-    engine = create_engine("sqlite:///file:/time_zones?vfs=memdb&uri=true", poolclass=QueuePool)
+    url = "sqlite:///file:/time_zones?vfs=memdb&uri=true"
+    engine = create_engine(
+        url, isolation_level="AUTOCOMMIT", poolclass=QueuePool, query_cache_size=MAX_STATEMENTS
+    )
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:  # noqa: ANN401  sqlite3's
-        connection.isolation_level = None  # transactions begin below; sqlite3 begins none for reading
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA query_only = ON")
-        connection.exec_driver_sql("BEGIN")
+        connection.execute("PRAGMA query_only = ON")
 
     return engine
 
 
-def insert_rows(connection: Connection) -> None:
+def insert_rows(engine: Engine) -> None:
     """Create the table and insert its rows, unless it has any; safe in many Pods at once."""
-    if connection.dialect.name == "postgresql":
-        # A snapshot would hide the rows that the lock's last holder inserted.
-        connection.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"))
-        connection.execute(select(func.pg_advisory_xact_lock(INSERT_LOCK)))
-    else:
-        connection.execute(text("PRAGMA query_only = OFF"))
-    TABLE.create(connection, checkfirst=True)
-    if connection.scalar(select(TABLE).limit(1)) is None:
-        connection.execute(insert(TABLE), rows())
+    is_postgresql = engine.dialect.name == "postgresql"
+    # Not in a snapshot, which would hide the rows that the lock's last holder inserted.
+    level = "READ COMMITTED" if is_postgresql else "SERIALIZABLE"
+    with engine.connect().execution_options(isolation_level=level) as connection, connection.begin():
+        if is_postgresql:
+            connection.execute(text("SET TRANSACTION READ WRITE"))
+            connection.execute(select(func.pg_advisory_xact_lock(INSERT_LOCK)))
+        else:
+            connection.execute(text("PRAGMA query_only = OFF"))
+        TABLE.create(connection, checkfirst=True)
+        if connection.scalar(select(TABLE).limit(1)) is None:
+            connection.execute(insert(TABLE), rows())
+        if not is_postgresql:
+            connection.execute(text("PRAGMA query_only = ON"))
 
 
 class Database:
@@ -95,7 +100,7 @@ class Database:
     def ready(self) -> None:
         """Raise ServiceUnavailable until the database was reached once; in later outages requests fail."""
         if not self.was_ready:
-            with self.transaction():
+            with self.connection():
                 self.was_ready = True
 
     def answer(self, args: MultiDict[str, str]) -> dict[str, Any]:
@@ -106,24 +111,22 @@ class Database:
             ServiceUnavailable: the database is unavailable, slow or busy.
         """
         query = parse(args)
-        with self.transaction() as connection:
-            found = [dict(row) for row in connection.execute(query.rows).mappings()]
-            total = connection.scalar(query.total)
+        with self.connection() as connection:
+            found, total = fetch(connection, query)
         result = found[0][query.only] if query.only and found else f"{len(found)} of {total}"
         return {"message": f"{query.words}: {result}", "rows": found, "total": total}
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Yield a connection in a read-only transaction; ServiceUnavailable if it fails or takes too long."""
+    def connection(self) -> Iterator[Connection]:
+        """Yield a read-only connection; ServiceUnavailable if it fails or is used for too long."""
         try:
             # Not an Exception, so SQLAlchemy discards the connection that it interrupts.
             with gevent.Timeout(MAX_SECONDS):
                 with self.lock:
                     if not self.has_rows:
-                        with self.engine.begin() as connection:
-                            insert_rows(connection)
+                        insert_rows(self.engine)
                         self.has_rows = True
-                with self.engine.connect() as connection, connection.begin():
+                with self.engine.connect() as connection:
                     yield connection
         except gevent.Timeout:
             raise ServiceUnavailable("database too slow", retry_after=1) from None
@@ -132,3 +135,16 @@ class Database:
         except DBAPIError as error:
             self.has_rows = False  # the database may come back empty
             raise ServiceUnavailable("database unavailable", retry_after=1) from error.orig
+
+
+def fetch(connection: Connection, query: Query) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows that a query selects, and how many there are without limit and offset."""
+    result = connection.execute(query.statement, query.parameters)
+    *fields, _ = result.keys()
+    found = result.all()
+    if found:
+        return [dict(zip(fields, row, strict=False)) for row in found], found[0][-1]
+    if query.parameters["offset"] == 0:
+        return [], 0
+    first = connection.execute(query.statement, query.parameters | {"limit": 1, "offset": 0}).first()
+    return [], first[-1] if first else 0

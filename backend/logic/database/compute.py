@@ -6,17 +6,7 @@ nor on the database's floating-point arithmetic.
 
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    Dialect,
-    Double,
-    TypeDecorator,
-    cast,
-    func,
-    type_coerce,
-)
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Double, TypeDecorator, cast, func, type_coerce
 from werkzeug.exceptions import BadRequest
 
 from backend.logic import shortened
@@ -40,32 +30,36 @@ class Scaled(TypeDecorator[float]):
         return None if value is None else round(value / self.scale, DECIMALS)
 
 
-def computation(text: str) -> tuple[ColumnElement[Any], str]:
-    """Return the aggregate that compute=function:column names, in SQL and in words."""
+def computation(text: str) -> tuple[str, str]:
+    """Return the function and the column that compute=function:column names."""
     function, _, name = text.partition(":")
     if function not in ("count", "sum", "mean", "min", "max"):
         raise BadRequest(
             f"compute={shortened(text)!r}; allowed: count, sum, mean, min or max, then a colon and a column"
         )
-    column = named_column(name, "compute")
-    kind = column.type.python_type
-    words = f"{function} of {name}"
-    if function in ("count", "min", "max"):
-        return getattr(func, function)(column).label(function), words
-    if kind is str:
+    check_column(name, "compute")
+    if function in ("sum", "mean") and TABLE.c[name].type.python_type is str:
         raise BadRequest(f"compute={text!r}: {name} is text; allowed: count, min, max")
-    scale = SCALE if kind is float else 1
-    numbers = column if kind is int else cast(func.round(column * float(scale)), BigInteger)
+    return function, name
+
+
+def aggregate(function: str, name: str) -> ColumnElement[Any]:
+    """Return a computation in SQL, labelled with its function's name."""
+    column = TABLE.c[name]
+    if function in ("count", "min", "max"):
+        return getattr(func, function)(column).label(function)  # type: ignore[no-any-return]
+    whole = column.type.python_type is int
+    scale = 1 if whole else SCALE
+    numbers = column if whole else cast(func.round(column * float(scale)), BigInteger)
     total: ColumnElement[Any] = cast(func.sum(numbers), BigInteger)  # PostgreSQL returns numeric
-    if function == "sum" and kind is int:
-        return total.label(function), words
+    if function == "sum" and whole:
+        return total.label(function)
     if function == "mean":
         total = cast(total, Double) / cast(func.count(column), Double)
-    return type_coerce(total, Scaled(scale)).label(function), words
+    return type_coerce(total, Scaled(scale)).label(function)
 
 
-def named_column(name: str, parameter: str) -> Column[Any]:
-    """Return the column of that name; BadRequest, naming the parameter, if there is none."""
+def check_column(name: str, parameter: str) -> None:
+    """Raise BadRequest, naming the parameter, unless the table has a column of that name."""
     if name not in TABLE.c:
         raise BadRequest(f"{parameter}: no column {shortened(name)!r}; allowed: {COLUMNS}")
-    return TABLE.c[name]

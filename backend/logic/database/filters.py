@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, func
+from sqlalchemy import Column, ColumnElement, bindparam, func
 from werkzeug.exceptions import BadRequest
 
 from backend.logic import shortened
@@ -27,8 +27,24 @@ OPERATORS: dict[str, tuple[str, Callable[[ColumnElement[Any], Any], ColumnElemen
 }
 
 
-def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
-    """Return a condition in SQL and in words; no condition holds for NULL."""
+class Condition(NamedTuple):
+    """A condition on a column; it never holds for NULL.
+
+    Attributes:
+        column: the column's name.
+        operator: a key of OPERATORS.
+        value: a value of the column's type, or a list of them for `in`.
+        words: the condition in words.
+    """
+
+    column: str
+    operator: str
+    value: Any
+    words: str
+
+
+def condition(key: str, text: str) -> Condition:
+    """Return the condition for a parameter of the query; BadRequest if there is none."""
     name, underscores, operator = key.partition("__")
     if name not in TABLE.c or operator not in OPERATORS or (underscores and not operator):
         raise BadRequest(
@@ -37,16 +53,22 @@ def condition(key: str, text: str) -> tuple[ColumnElement[bool], str]:
             "and sort, limit, offset, compute, group_by"
         )
     column = TABLE.c[name]
-    words, sql = OPERATORS[operator]
+    words = f"{name} {OPERATORS[operator][0]}"
     if operator == "contains" and (column.type.python_type is not str or not text):
         raise BadRequest(f"{key}: expected a text column and at least one character")
     if operator != "in":
-        return sql(column, value(column, key, text)), f"{name} {words} {text}"
+        return Condition(name, operator, value(column, key, text), f"{words} {text}")
     number = text.count(",") + 1
     if number > MAX_VALUES:
         raise BadRequest(f"{key}: {number} values; allowed: {MAX_VALUES}")
     values = [value(column, key, each) for each in text.split(",")]
-    return sql(column, values), f"{name} {words} {', '.join(map(str, values))}"
+    return Condition(name, operator, values, f"{words} {', '.join(map(str, values))}")
+
+
+def condition_sql(column: str, operator: str, parameter: str) -> ColumnElement[bool]:
+    """Return a condition in SQL whose value is the statement's parameter of that name."""
+    of = TABLE.c[column]
+    return OPERATORS[operator][1](of, bindparam(parameter, type_=of.type, expanding=operator == "in"))
 
 
 # Type: the pattern of its values, in words. Both databases store such numbers exactly.

@@ -1,47 +1,51 @@
 """Query strings as SQL that returns the same rows on SQLite and PostgreSQL.
 
-Values are always bound. The primary key (or the group) breaks ties, and NULLs come last.
+The primary key (or the group) breaks ties, and NULLs come last. Values are always parameters, so
+that queries that differ in nothing else share a statement: making one costs more than running it.
 """
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
 from backend.logic import shortened
-from backend.logic.database.compute import computation, named_column
-from backend.logic.database.filters import condition
+from backend.logic.database.compute import aggregate, check_column, computation
+from backend.logic.database.filters import condition, condition_sql
 from backend.logic.database.table import PLURAL, TABLE
 
 PRIMARY_KEY = next(iter(TABLE.primary_key))
 MAX_CONDITIONS = 20
+OPTIONS = ("sort", "limit", "offset", "compute", "group_by")
 # Longest description of the conditions in an answer, in characters.
 MAX_WORDS = 150
-OPTIONS = ("sort", "limit", "offset", "compute", "group_by")
+# Statements that are kept; the least recently used one goes first.
+MAX_STATEMENTS = 100
 
 
 @dataclass(frozen=True)
 class Query:
-    """Two statements and what they select, in words.
+    """A statement with its parameters, and what it selects in words.
 
     Attributes:
-        rows: selects the answer's rows.
-        total: counts the rows that there are without limit and offset.
+        statement: selects the answer's rows; see select_rows.
+        parameters: the values of the statement's parameters.
         words: describes the rows.
         only: the name of the only field, if the answer is a single number.
     """
 
-    rows: Select[Any]
-    total: Select[int]
+    statement: Select[Any]
+    parameters: dict[str, Any]
     words: str
-    only: str | None = None
+    only: str | None
 
 
 def parse(args: MultiDict[str, str]) -> Query:
-    """Return the statements for a query string.
+    """Return the statement for a query string.
 
     Raises:
         BadRequest: the query is not allowed; says what is.
@@ -51,37 +55,67 @@ def parse(args: MultiDict[str, str]) -> Query:
         raise BadRequest(f"{len(filters)} conditions; allowed: {MAX_CONDITIONS}")
     if twice := [key for key in OPTIONS if len(args.getlist(key)) > 1]:
         raise BadRequest(f"{twice[0]} is given twice")
-    given = {key: args[key] for key in OPTIONS if key in args}
     conditions = [condition(key, text) for key, text in filters]
-    if "group_by" in given and "compute" not in given:
-        raise BadRequest("group_by needs compute")
+    words = shortened(" and ".join(each.words for each in conditions), MAX_WORDS)
+    words = PLURAL + (f" where {words}" if words else "")
 
-    words = shortened(" and ".join(words for _, words in conditions), MAX_WORDS)
-    words = f" where {words}" if words else ""
-    tie_break: list[ColumnElement[Any]]
-    only = None
-    if "compute" in given:
-        computed, function = computation(given["compute"])
-        words = f"{function} of {PLURAL}{words}"
-        if "group_by" in given:
-            group = named_column(given["group_by"], "group_by")
-            rows = select(group, computed).group_by(group)
-            words += f", by {group.name}"
-            tie_break = [group]
-        else:
-            rows = select(computed)
-            only = computed.key
-            tie_break = []
+    group = args.get("group_by")
+    computed = computation(args["compute"]) if "compute" in args else None
+    if computed:
+        words = f"{computed[0]} of {computed[1]} of {words}"
+        fields = [computed[0]]
+        if group is not None:
+            check_column(group, "group_by")
+            words += f", by {group}"
+            fields = [group, *fields]
+    elif group is not None:
+        raise BadRequest("group_by needs compute")
     else:
+        fields = TABLE.c.keys()
+
+    order = sort_order(args.get("sort"), fields)
+    parameters = {f"value_{n}": each.value for n, each in enumerate(conditions)}
+    parameters["limit"] = whole_number("limit", args.get("limit", "20"), 1, 100)
+    parameters["offset"] = whole_number("offset", args.get("offset", "0"), 0, 1_000_000)
+    shape = tuple((each.column, each.operator) for each in conditions)
+    only = computed[0] if computed and group is None else None
+    return Query(select_rows(shape, computed, group, order), parameters, words, only)
+
+
+@lru_cache(MAX_STATEMENTS)
+def select_rows(
+    conditions: tuple[tuple[str, str], ...],
+    computed: tuple[str, str] | None,
+    group: str | None,
+    order: tuple[str, ...],
+) -> Select[Any]:
+    """Return a statement whose last column is the number of rows without limit and offset.
+
+    Args:
+        conditions: columns and operators; their values are the parameters value_0, value_1, …
+        computed: a function and a column, for aggregates instead of rows.
+        group: the column that groups the aggregates.
+        order: fields to sort by, with a `-` for descending order.
+    """
+    where = [condition_sql(*each, f"value_{n}") for n, each in enumerate(conditions)]
+    tie_break: list[ColumnElement[Any]] = []
+    if computed is None:
         rows = select(TABLE)
-        words = PLURAL + words
+        matching = select(PRIMARY_KEY)
         tie_break = [PRIMARY_KEY]
-    rows = rows.where(*(sql for sql, _ in conditions))
-    total = select(func.count()).select_from(rows.subquery())
-    rows = rows.order_by(*(each.nulls_last() for each in [*sort_order(given.get("sort"), rows), *tie_break]))
-    rows = rows.limit(whole_number("limit", given.get("limit", "20"), 1, 100))
-    rows = rows.offset(whole_number("offset", given.get("offset", "0"), 0, 1_000_000))
-    return Query(rows, total, words, only)
+    elif group is None:
+        rows = matching = select(aggregate(*computed))
+    else:
+        column = TABLE.c[group]
+        rows = select(column, aggregate(*computed)).group_by(column)
+        matching = select(column).distinct()
+        tie_break = [column]
+    total = select(func.count()).select_from(matching.where(*where).subquery()).scalar_subquery()
+    fields = {each.key: each for each in rows.selected_columns}
+    sort = [fields[name[1:]].desc() if name.startswith("-") else fields[name].asc() for name in order]
+    rows = rows.add_columns(total).where(*where)
+    rows = rows.order_by(*(each.nulls_last() for each in [*sort, *tie_break]))
+    return rows.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
 
 
 def whole_number(name: str, text: str, low: int, high: int) -> int:
@@ -91,17 +125,18 @@ def whole_number(name: str, text: str, low: int, high: int) -> int:
     return int(text)
 
 
-def sort_order(text: str | None, rows: Select[Any]) -> list[ColumnElement[Any]]:
-    """Return the order that sort=-column,column names; the columns are those that the rows have."""
-    columns = {each.key: each for each in rows.selected_columns}
-    number = text.count(",") + 1 if text is not None else 0
-    if number > len(columns):
-        raise BadRequest(f"sort: {number} columns; allowed: {len(columns)}")
-    names = text.split(",") if text is not None else []
+def sort_order(text: str | None, fields: list[str]) -> tuple[str, ...]:
+    """Return the fields that sort=-field,field names."""
+    if text is None:
+        return ()
+    number = text.count(",") + 1
+    if number > len(fields):
+        raise BadRequest(f"sort: {number} columns; allowed: {len(fields)}")
+    names = tuple(text.split(","))
     for name in names:
-        if name.removeprefix("-") not in columns:
+        if name.removeprefix("-") not in fields:
             raise BadRequest(
-                f"sort: no column {shortened(name)!r}; allowed: {', '.join(map(str, columns))}, "
+                f"sort: no column {shortened(name)!r}; allowed: {', '.join(fields)}, "
                 "each also with a - before it"
             )
-    return [columns[n[1:]].desc() if n.startswith("-") else columns[n].asc() for n in names]
+    return names
