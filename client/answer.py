@@ -6,6 +6,7 @@ from typing import Any
 import gevent
 import requests
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from requests.structures import CaseInsensitiveDict
 
 from client.errors import BudgetExceeded, Disconnected, Unreadable
 from client.gzip_decoder import GzipDecoder
@@ -30,7 +31,9 @@ class Answer:
     def __init__(self, sock: Any, method: str, done: Callable[[bool], None]) -> None:  # noqa: ANN401
         self.sock, self.method = sock, method
         self.done: Callable[[bool], None] | None = done
-        self.status, self.reason, self.headers = 0, b"", list[tuple[str, str]]()
+        self.status, self.reason = 0, b""
+        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self.header_count = 0
         self.head_complete = self.complete = self.keep_alive = False
         self.delimited = False  # whether it says where its body ends
         self.length: int | None = None  # of the encoded body, if it is known beforehand
@@ -50,7 +53,8 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_complete:  # trailers are dropped (RFC 9110 section 6.5.1 allows that)
-            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+            self.headers[name.decode("latin-1")] = value.decode("latin-1")
+            self.header_count += 1
 
     def on_headers_complete(self) -> None:
         self.status = status = self.parser.get_status_code()
@@ -58,19 +62,18 @@ class Answer:
             return  # an interim answer; llhttp itself stops at a 101
         if not 200 <= status < 600 or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
-        if len(self.headers) > MAX_HEADERS:
-            raise Unreadable(f"{len(self.headers)} headers")
-        fields = {name.lower(): value for name, value in self.headers}
-        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise Unreadable(f"Transfer-Encoding: {fields['transfer-encoding']}")
-        coding = fields.get("content-encoding", "identity").lower()
-        if coding == "gzip":
+        if self.header_count > MAX_HEADERS:
+            raise Unreadable(f"{self.header_count} headers")
+        transfer_coding, coding = self.headers.get("Transfer-Encoding"), self.headers.get("Content-Encoding")
+        if transfer_coding and transfer_coding.lower() != "chunked":
+            raise Unreadable(f"Transfer-Encoding: {transfer_coding}")
+        if coding and coding.lower() == "gzip":
             self.gzip = GzipDecoder()
-        elif coding != "identity":
+        elif coding and coding.lower() != "identity":
             raise Unreadable(f"Content-Encoding: {coding}")
-        if "content-length" in fields:
-            self.length = int(fields["content-length"])  # llhttp refuses what is not a 64-bit number
-        self.delimited = self.length is not None or "transfer-encoding" in fields
+        if length := self.headers.get("Content-Length"):
+            self.length = int(length)  # llhttp refuses what is not a 64-bit number
+        self.delimited = bool(length or transfer_coding)
         self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it when the answer is complete
         self.head_complete = True
         self.complete = self.method == "HEAD"
@@ -86,6 +89,7 @@ class Answer:
             self.complete = True
         else:  # an interim answer (RFC 9110 section 15.2)
             self.headers.clear()
+            self.header_count = 0
             self.reason = b""
 
     # Sending and receiving; whatever goes wrong closes the connection.

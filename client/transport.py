@@ -20,7 +20,6 @@ from gevent.monkey import get_original
 from gevent.socket import IPPROTO_TCP, TCP_NODELAY, socket
 from gevent.ssl import SSLContext
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from client.answer import Answer
@@ -103,7 +102,7 @@ class PooledAdapter(BaseAdapter):
         response = requests.Response()
         response.status_code = answer.status
         response.reason = answer.reason.decode("latin-1")
-        response.headers = CaseInsensitiveDict(answer.headers)
+        response.headers = answer.headers
         response.url, response.request, response.raw = url, request, answer
         return response
 

@@ -12,7 +12,6 @@ HTTPException               what the client answers with
 import json
 import math
 import re
-from copy import copy
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NoReturn
@@ -35,7 +34,7 @@ MIN_PAUSE, MAX_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
 MAX_BROKEN_OFF = 3
 # All that the backend gets to see of a caller is the query.
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
+HEADERS: Any = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
 
 class UpstreamError(HTTPException):
@@ -83,7 +82,7 @@ class Upstream:
         self.too_slow = f"backend did not answer within {settings.answer_timeout:g} s"
         self.max_answer_bytes = settings.max_answer_bytes
         self.adapter = PooledAdapter(settings.url_ca_file or None)
-        self.request = requests.Request("GET", f"{settings.url}/", headers=HEADERS).prepare()
+        self.url = f"{settings.url}/"
 
     def get(self, query: bytes) -> Answer:
         """Call the backend's `/`.
@@ -98,9 +97,10 @@ class Upstream:
             UpstreamError, ServiceUnavailable: see the top of this module.
             RequestURITooLarge: the query is longer than the backend accepts.
         """
-        request = copy(self.request)  # its own copy() copies the headers, too
-        if query:
-            request.url = f"{request.url}?{encoded(query)}"
+        # prepare() would parse and quote what encoded() has just made.
+        request = requests.PreparedRequest()
+        request.method, request.headers = "GET", HEADERS
+        request.url = f"{self.url}?{encoded(query)}" if query else self.url
         broken_off = 0
         pause, connect_timeout = MIN_PAUSE, CONNECT_TIMEOUT
         reach_until = monotonic() + MAX_CONNECT_SECONDS
