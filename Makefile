@@ -10,11 +10,11 @@ CLUSTER_EXISTS := kind get clusters 2>/dev/null | grep -qx api-network
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-.venv/run: requirements/client.txt requirements/backend.txt
+.venv/run: requirements/client.txt requirements/backend.txt requirements/run.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; choose one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	@echo "Installing what both services need into .venv"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/backend.txt -r requirements/client.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes $(addprefix -r ,$^)
 	touch $@
 
 .venv/run-%: requirements/backend-%.txt .venv/run # what a logic needs beyond hello
@@ -33,7 +33,7 @@ help: ## Show this list
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python $@
 	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/llm-server.txt
 
-run: .venv/run $(patsubst %,.venv/run-%,$(filter database llm,$(LOGIC))) ## Serve both on localhost, until Ctrl-C
+run: .venv/run $(patsubst %,.venv/run-%,$(filter database llm,$(LOGIC))) ## Serve both on localhost and reload edits, until Ctrl-C (PORT=8083: another port)
 	@$(BIN)/python run.py
 
 test: .venv/dev ## Run every test that needs no Docker
@@ -85,7 +85,7 @@ lock: ## Lock the newest allowed dependencies, with hashes
 	test -x $(BIN)/uv || $(MAKE) .venv/dev
 	$(LOCK) --upgrade --group dev -o requirements/dev.txt
 	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
-	for group in backend backend-database backend-llm; do \
+	for group in backend backend-database backend-llm run; do \
 		$(LOCK) --upgrade --group $$group --constraints requirements/dev.txt -o requirements/$$group.txt || exit; \
 	done
 	$(LOCK) --upgrade --group llm-server -o requirements/llm-server.txt
