@@ -112,6 +112,11 @@ class ServiceSettings:
         "Bytes that a process holds of unfinished requests and unsent answers; beyond it, a 503.",
         default=33_554_432,
     )
+    idle_timeout: int = setting(
+        number(1, 86_400),
+        "How long an idle connection is kept, in seconds; longer than what is in front keeps it.",
+        default=620,
+    )
     access_log: bool = setting(
         flag, "A log line per request: `true` or `false`.", default=True, shown_default="true"
     )

@@ -1,5 +1,6 @@
 """The examples of property tests, and fixtures for tests with real processes."""
 
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -42,3 +43,12 @@ def start() -> Iterator[Start]:
     """Return a function that starts a service: `start("client", URL="…")`."""
     with ExitStack() as stack:
         yield lambda service, **settings: stack.enter_context(running(service, **settings))
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let this process hold thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

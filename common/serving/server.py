@@ -60,9 +60,8 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         "worker_class": f"{WORKER_MODULE}.Worker",
         # Idle callers and probes hold connections too, so many more than requests in flight.
         "worker_connections": 4 * settings.max_in_flight,
-        # Longer than the 60 s for which common load balancers and ingresses keep an idle
-        # connection: who closes first decides who can lose a request.
-        "keepalive": 75,
+        # Who closes first decides who can lose a request, so load balancers should; kept by Connection.
+        "keepalive": settings.idle_timeout,
         "graceful_timeout": graceful_timeout(settings),
         # The heartbeat is a file: on a disk it can block, and a Pod can write only here.
         "worker_tmp_dir": tempfile.gettempdir(),

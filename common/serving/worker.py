@@ -8,31 +8,30 @@ sees a reset (gunicorn issues 1236 and 3397). So a stop has three steps:
 3. graceful_timeout later: whatever still runs is cut off.
 """
 
-import os
 import signal
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from socket import IPPROTO_TCP, SHUT_RD, TCP_NOTSENT_LOWAT
+from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT
 from time import monotonic
 from types import FrameType
 from typing import Any
 
 import gevent
 from gevent.event import Event
-from gevent.monkey import get_original
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gevent.socket import socket
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
 from common.budget import BUFFERED
 from common.drain import draining
-from common.serving.corked import CorkedSocket
+from common.serving.connection import Connection
+from common.serving.connections import Connections
+from common.serving.listener import Listener
+from common.serving.refusals import answer, echo, explain
 from common.serving.request_limits import discard_body, has_body, limit_requests
 
-# A connection made after SIGTERM gets this long for its only request (seconds).
-LAST_REQUEST_TIMEOUT = 1.0
+NO_TIMEOUT = nullcontext()
 # What the system takes of an answer before the caller's side has room; else it would take megabytes for
 # each connection, which count against the container's memory but not against MAX_BUFFERED_BYTES.
 MAX_UNSENT_BYTES = 65_536
@@ -43,8 +42,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  gunicorn's own
         super().__init__(*args, **kwargs)
-        self.idle: dict[socket, None] = {}  # in order: the one that is idle for longest comes first
-        self.in_flight: set[Request] = set()
+        self.connections = Connections(self.worker_connections, self.app.settings.idle_timeout)
         self.stopping = Event()
 
     def init_process(self) -> None:
@@ -59,13 +57,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         for listener in self.sockets:  # accepted connections inherit it
             listener.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         pool = Pool(self.worker_connections)
-        servers = [StreamServer(s, partial(self.handle, s), spawn=pool) for s in self.sockets]
+        servers = [Listener(s, partial(self.handle, s), pool, self.connect) for s in self.sockets]
         for server in servers:
             if self.cfg.workers > 1:
                 server.max_accept = 1  # leave connections to the other workers
             server.start()
         while self.alive:
-            self.notify()
+            self.look_after_connections()
             self.stopping.wait(1.0)
 
         for server in servers:
@@ -73,67 +71,63 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         gevent.sleep(0)  # a handler begins by asking its listener's address: let those of new connections
         for server in servers:
             server.close()
-        for req in self.in_flight:
-            req.force_close()  # or the answer would promise to keep the connection
-        for connection in self.idle:
-            end_reads(connection)
+        for request in filter(None, (each.request for each in self.connections.open)):
+            request.force_close()  # or the answer would promise to keep the connection
+        self.connections.end_resting()
         deadline = monotonic() + self.cfg.graceful_timeout
         while not pool.join(timeout=1.0) and monotonic() < deadline:
-            self.notify()
+            self.look_after_connections()
         pool.kill()
+
+    def look_after_connections(self) -> None:
+        """Do what is due once a second."""
+        self.notify()
+        self.connections.end_late()
+        self.connections.trim_memory()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; called on SIGTERM."""
         super().handle_exit(sig, frame)
         self.stopping.set()
 
-    def timeout_ctx(self) -> gevent.Timeout:
-        """Return the time limit for a connection's next request, its headers included."""
-        return gevent.Timeout(self.cfg.keepalive if self.alive else LAST_REQUEST_TIMEOUT, exception=False)
+    def connect(self, sock: socket) -> Connection:
+        """Return the connection of a caller's socket."""
+        return Connection(sock, self.connections, send_timeout=self.cfg.graceful_timeout)
 
-    def handle(self, listener: socket, client: socket, addr: Any) -> None:  # noqa: ANN401  any family
-        """Serve a connection."""
-        self.mark_idle(client)
-        try:
-            super().handle(listener, client, addr)
-        finally:
-            self.idle.pop(client, None)
+    def timeout_ctx(self) -> AbstractContextManager[None]:
+        """Return no limit for gunicorn's wait for a request: the connection has its own."""
+        return NO_TIMEOUT
 
-    def handle_request(self, listener_name: Any, req: Request, sock: socket, addr: Any) -> None:  # noqa: ANN401
+    def handle_request(self, listener_name: Any, req: Request, connection: Connection, addr: Any) -> None:  # noqa: ANN401
         """Serve one request of a connection."""
-        if draining():
+        if draining() or connection.is_ended or self.connections.are_many():
             req.force_close()
-        self.idle.pop(sock, None)
-        self.in_flight.add(req)
-        corked = CorkedSocket(sock, self.cfg.graceful_timeout)
+        connection.request = req
+        connection.cork()
         try:
-            super().handle_request(listener_name, req, corked, addr)
+            super().handle_request(listener_name, req, connection, addr)
         finally:
-            self.in_flight.discard(req)
-            corked.flush()
-        self.mark_idle(sock)
-        gevent.sleep(0)  # others have their turn, also where the next request is already there
-        if not has_body(req):
+            connection.request = None
+            connection.flush()
+        if has_body(req):
+            self.connections.rest(connection)
+            if not discard_body(req, connection):
+                raise StopIteration  # where the next request begins is not known
+
+    def handle_error(
+        self,
+        req: Request | None,
+        connection: Connection,
+        addr: Any,  # noqa: ANN401
+        exc: BaseException,
+    ) -> None:
+        """Answer what did not reach the application, or what it did not answer."""
+        if not isinstance(exc, Exception):  # the handler is told to end
             return
-        with self.timeout_ctx():
-            if discard_body(req):
-                return
-        raise StopIteration  # where the next request begins is not known
-
-    def mark_idle(self, connection: socket) -> None:
-        """Note that a connection has no request in flight; the oldest of too many makes room for others."""
-        self.idle[connection] = None
-        if len(self.idle) > self.worker_connections * 3 // 4:
-            oldest = next(iter(self.idle))
-            del self.idle[oldest]
-            end_reads(oldest)
-
-
-def end_reads(connection: socket) -> None:
-    """Let the handler see the end of the connection, after what has already arrived on it.
-
-    Not by gevent's own shutdown(), which raises in the handler instead.
-    """
-    plain_socket = get_original("socket", "socket")
-    with suppress(OSError), plain_socket(fileno=os.dup(connection.fileno())) as plain:
-        plain.shutdown(SHUT_RD)
+        status, why = explain(exc)
+        if status == 500:
+            self.log.error("error handling %s", echo(req and req.uri), exc_info=exc)
+        else:
+            self.log.warning("refused a request of %s: %s", addr[0], why)
+        with suppress(OSError):
+            connection.send(answer(status, why, self.app.service))

@@ -3,6 +3,7 @@
 import pytest
 
 from common.contract import MAX_QUERY_BYTES
+from tests.calls import connect, error, receive
 from tests.hostile.answers import statuses
 from tests.processes import Service
 
@@ -34,7 +35,10 @@ NEXT = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"  # answered with a 404 if it 
         (b"PRI * HTTP/2.0", 400),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 400),
         (b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1", 400),
-        (b"GET /\xff HTTP/1.1", 400),
+        (b"GET /\xff HTTP/1.1", 404),
+        (b"G\xc3\x96T / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1\xff", 400),
+        (b"GET /" + b"\xff" * (2 * MAX_QUERY_BYTES // 3) + b" HTTP/1.1", 414),
         (b"GET / /x HTTP/1.1", 400),
         (b"GET /" + b"x" * 2 * MAX_QUERY_BYTES + b" HTTP/1.1", 414),
         (b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1", 414),
@@ -187,3 +191,46 @@ def test_bytes_after_connection_close_are_not_read_as_a_request(service: Service
 )
 def test_an_incomplete_request_has_no_answer(service: Service, sent: bytes) -> None:
     assert statuses(service, sent) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "exc"),
+    [
+        (b"GET /", 400, "malformed request line 'GET /'; allowed: METHOD /path?query HTTP/1.1"),
+        (b"get / HTTP/1.1", 400, "malformed method 'get'; allowed: 3 to 20 capital letters"),
+        (b"GET / HTTP/2.0", 400, "unknown version (2, 0); allowed: HTTP/1.0 and HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\na\x85b", 400, "malformed or repeated header 'a\\x85b'; allowed: name: value"),
+        (
+            b"GET / HTTP/1.1\r\nHost:a\r\nHost:b",
+            400,
+            "malformed or repeated header 'HOST'; allowed: name: value",
+        ),
+        (b"GET / HTTP/1.1\r\nExpect: 1", 417, "unknown expectation '1'; allowed: 100-continue"),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: x", 501, "unknown transfer coding 'x'; allowed: chunked"),
+        (b"GET /" + b"x" * 120_000, 414, "request line too long; allowed: 120000 bytes"),
+        (
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000,
+            431,
+            "headers too large; allowed: 100 of 8190 bytes each, 16384 bytes together",
+        ),
+        (
+            b"x" * 1000,
+            400,
+            f"malformed request line '{'x' * 198}…; allowed: METHOD /path?query HTTP/1.1",
+        ),
+    ],
+    ids=range(10),
+)
+def test_a_refusal_says_in_json_what_is_wrong_and_what_is_allowed(
+    service: Service, sent: bytes, status: int, exc: str
+) -> None:
+    with connect(service.port, sent + b"\r\n\r\n") as connection:
+        reply = receive(connection)
+
+    assert reply.answer == error(status, exc, service.name)
+    assert reply.headers["Connection"] == "close"
+
+
+def test_a_bare_lf_is_refused_before_the_head_ends(service: Service) -> None:
+    with connect(service.port, b"GET / HTTP/1.1\nHost: a\n\n") as connection:
+        assert receive(connection).status == 400

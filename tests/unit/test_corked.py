@@ -19,7 +19,9 @@ def ends() -> Iterator[Ends]:
     ours, theirs = socketpair()
     with ours, theirs:
         theirs.settimeout(0)
-        yield CorkedSocket(ours, send_timeout=1), theirs
+        corked = CorkedSocket(ours, send_timeout=1)
+        corked.cork()
+        yield corked, theirs
 
 
 def test_headers_are_sent_together_with_the_start_of_the_body(ends: Ends) -> None:
@@ -74,3 +76,18 @@ def test_sending_to_a_caller_that_does_not_read_times_out(ends: Ends) -> None:
 
     with pytest.raises(BrokenPipeError, match="did not read its answer for 1 s"):
         corked.sendall(bytes(5_000_000))
+
+
+def test_what_is_no_answer_is_not_held_back(ends: Ends) -> None:
+    corked, other = ends
+
+    assert corked.send(b"100 Continue") == 12
+
+    assert other.recv(100) == b"100 Continue"
+
+
+def test_a_caller_that_does_not_read_is_given_up_before_its_answer_too(ends: Ends) -> None:
+    corked, _ = ends
+
+    with pytest.raises(BrokenPipeError, match="did not read its answer for 1 s"):
+        corked.send(bytes(5_000_000))  # a 100 Continue where the buffers are full

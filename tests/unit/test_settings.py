@@ -94,7 +94,7 @@ def test_the_start_up_line_has_every_setting() -> None:
 
     assert line == (
         "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 "
-        "MAX_BUFFERED_BYTES=33554432 ACCESS_LOG=True URL=http://backend:8080 URL_CA_FILE= "
+        "MAX_BUFFERED_BYTES=33554432 IDLE_TIMEOUT=620 ACCESS_LOG=True URL=http://backend:8080 URL_CA_FILE= "
         "MAX_ANSWER_BYTES=1048576"
     )
 

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,7 +37,7 @@ from tests.scripted_backend import serving
         (
             Worker,
             GeventWorker,
-            {"init_process", "run", "handle_exit", "timeout_ctx", "handle", "handle_request"},
+            {"init_process", "run", "handle_exit", "timeout_ctx", "handle_request", "handle_error"},
         ),
         (BoundedRequest, Request, {"parse"}),
         (AccessLogger, Logger, {"access"}),
@@ -76,7 +77,7 @@ class RecordingWorker(Worker):
 
     called: list[tuple[str, str]]
 
-    def timeout_ctx(self) -> gevent.Timeout:
+    def timeout_ctx(self) -> AbstractContextManager[None]:
         self.called.append(("timeout_ctx", ""))
         return super().timeout_ctx()
 
@@ -95,7 +96,8 @@ def worker(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingWo
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")])
         return [b"{}"]
 
-    worker = RecordingWorker(1, os.getppid(), [], SimpleNamespace(), 30, cfg, cfg.logger_class(cfg))
+    app = SimpleNamespace(settings=Settings.from_environ({}), service="backend")
+    worker = RecordingWorker(1, os.getppid(), [], app, 30, cfg, cfg.logger_class(cfg))
     worker.called = []
     worker.wsgi = wsgi
     yield worker
@@ -115,7 +117,7 @@ def test_gunicorn_serves_a_connection_with_what_is_overridden(
     long_query = "x" * 20_000  # gunicorn's own limit is 8,190 bytes
 
     with ours, gevent.Timeout(PATIENCE):
-        serving = gevent.spawn(worker.handle, LISTENER, theirs, CALLER)
+        serving = gevent.spawn(worker.handle, LISTENER, worker.connect(theirs), CALLER)
         for target in ("/", f"/?{long_query}"):
             ours.sendall(request(target))
             assert receive(ours).status == 200
@@ -128,18 +130,6 @@ def test_gunicorn_serves_a_connection_with_what_is_overridden(
         rf'127.0.0.1 - - \[.+\] "GET / HTTP/1.1" 200 2 "-" "-"\n.+\?{long_query} HTTP/1.1" 200 2 "-" "-"\n',
         capfd.readouterr().out,
     )
-
-
-def test_gunicorn_closes_a_connection_whose_next_request_exceeds_the_time_limit(
-    worker: RecordingWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "timeout_ctx", lambda: gevent.Timeout(0.05, exception=False))
-    ours, theirs = socketpair()
-
-    with ours, gevent.Timeout(PATIENCE):
-        ours.sendall(b"GET / HT")
-        worker.handle(LISTENER, theirs, CALLER)
-        assert ours.recv(1) == b""
 
 
 def test_sqlalchemy_drops_a_connection_that_a_gevent_timeout_interrupts() -> None:
