@@ -50,6 +50,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         signal.signal(signal.SIGTERM, self.handle_exit)
         limit_requests()
         BUFFERED.limit = self.app.settings.max_buffered_bytes
+        # gunicorn looks each option up some twenty times for each request, by a method in Python.
+        self.cfg.__dict__.update({name: each.get() for name, each in self.cfg.settings.items()})
         super().init_process()
 
     def run(self) -> None:

@@ -39,7 +39,7 @@ from tests.scripted_backend import serving
             GeventWorker,
             {"init_process", "run", "handle_exit", "timeout_ctx", "handle_request", "handle_error"},
         ),
-        (BoundedRequest, Request, {"parse"}),
+        (BoundedRequest, Request, {"parse", "_peer_is_trusted_proxy"}),
         (AccessLogger, Logger, {"access"}),
         (Server, BaseApplication, {"load_config", "load", "reload"}),
     ],
