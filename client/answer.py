@@ -12,7 +12,7 @@ from client.errors import BudgetExceeded, Disconnected, Unreadable
 from client.gzip_decoder import GzipDecoder
 from common.budget import BUFFERED
 
-READ_BYTES = 16_384  # at once; other greenlets have their turn after each read
+READ_BYTES = 16_384  # at most in one read; other greenlets run before the next
 MAX_HEADERS = 100
 # Bytes of heads, interim answers, chunk framing and trailers: a fixed part and one that grows with the
 # body, of which the smallest chunks (RFC 9112 section 7.1) take five for each byte.
@@ -94,11 +94,11 @@ class Answer:
 
     # Sending and receiving; whatever goes wrong closes the connection.
 
-    def ask(self, message: bytes) -> None:
+    def exchange(self, message: bytes) -> None:
         """Send the request, and receive the head with as much of the body as comes with it.
 
         Raises:
-            Disconnected, Unreadable: see above.
+            Disconnected, Unreadable: see client.errors.
             requests.ReadTimeout: nothing could be sent or arrived within the connection's timeout.
         """
         try:
@@ -110,10 +110,10 @@ class Answer:
             self.receive()
 
     def receive(self) -> None:
-        """Receive once; raises as ask() does."""
+        """Receive once; raises as exchange() does."""
         try:
             if self.received:
-                gevent.sleep(0)  # or nobody else would have a turn while bytes are there
+                gevent.sleep(0)  # a socket with bytes to read would not let other greenlets run
             data: bytes = self.sock.recv(READ_BYTES)
             self.received += len(data)
             self.parse(data)
@@ -121,7 +121,7 @@ class Answer:
             raise self.failed(error) from error.__cause__
 
     def failed(self, error: BaseException) -> BaseException:
-        """Close the connection; return the error as one of requests' if it is one of the connection."""
+        """Close the connection; return an OSError as the requests exception for it, others unchanged."""
         self.close()
         if isinstance(error, requests.RequestException) or not isinstance(error, OSError):
             return error  # also gevent.Timeout
@@ -147,7 +147,7 @@ class Answer:
         return None
 
     def finish(self, *, reusable: bool) -> None:
-        """Let go of the connection; called again, do nothing."""
+        """Release the connection; do nothing if that has been done."""
         if self.done:
             done, self.done = self.done, None
             del self.parser  # which refers to this object

@@ -25,17 +25,17 @@ class Entry:
 
 
 class DnsCache:
-    """Addresses of host names; a stale answer costs a failed try to connect, a lost DNS packet nothing.
+    """Cache of the addresses of host names.
 
-    Without it a burst of connections would be a burst of queries, and resolvers wait 5 s for a lost
-    packet.
+    Without it a burst of connections would be a burst of queries, and a lost packet would cost the
+    resolver's timeout of 5 s. A stale address costs no more than a failed attempt to connect.
     """
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, int], Entry] = {}
 
     def addresses(self, host: str, port: int) -> list[AddressInfo]:
-        """Return the addresses of a host; at once if there was ever an answer.
+        """Return the addresses of a host; at once if it was ever resolved.
 
         Raises:
             OSError: the name does not resolve, and never did.

@@ -6,7 +6,7 @@ requests.RequestException
 │   └── Disconnected        the connection was lost before the answer was whole
 ├── requests.ReadTimeout    nothing arrived in time
 ├── Unreadable              the answer is not HTTP/1.1, or its body not decodable
-└── BudgetExceeded          the process holds too many bytes to hold the answer, too
+└── BudgetExceeded          the answer does not fit the process's byte budget
 """
 
 import requests
@@ -25,4 +25,4 @@ class Unreadable(requests.RequestException):
 
 
 class BudgetExceeded(requests.RequestException):
-    """The process holds so many bytes that it cannot hold this answer."""
+    """The answer does not fit the process's byte budget beside the others."""

@@ -98,7 +98,7 @@ class PooledAdapter(BaseAdapter):
         connection.sock.settimeout(read_timeout)
         done = partial(self.release, parts[:2], connection)
         answer = Answer(connection.sock, request.method or "", done)
-        answer.ask(message)
+        answer.exchange(message)
         response = requests.Response()
         response.status_code = answer.status
         response.reason = answer.reason.decode("latin-1")
@@ -154,7 +154,7 @@ class PooledAdapter(BaseAdapter):
             self.sweeper = gevent.spawn(self.sweep)
 
     def sweep(self) -> None:
-        """Close idle connections that have expired, so that they hold no Pod; end with the last one."""
+        """Close expired idle connections, which would stay on an old Pod; return once none is left."""
         while any(self.idle.values()):
             gevent.sleep(SWEEP_INTERVAL)
             for idle in self.idle.values():

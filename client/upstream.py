@@ -1,4 +1,4 @@
-"""The one door to the backend: how it is called, for how long, and what may go wrong.
+"""Calls to the backend, all of them: how they are made, how long they may take, and what may go wrong.
 
 HTTPException               what the client answers with
 ├── UpstreamError
@@ -26,14 +26,14 @@ from client.settings import Settings
 from client.transport import PooledAdapter
 from common.contract import MAX_CONNECT_SECONDS, MAX_QUERY_BYTES
 
-# The first try to connect; each next one may take twice as long (seconds). A lost packet costs little,
-# since another try may well reach another Pod, and a busy machine still gets its time.
+# For the first attempt to connect; each next one may take twice as long (seconds). A lost packet costs
+# little, since another attempt may well reach another Pod, and a busy machine still gets its time.
 CONNECT_TIMEOUT = 0.5
-# Pauses between tries: short, since another Pod may well answer at once, and doubling (seconds).
+# Pauses between attempts: short, since another Pod may well answer at once, and doubling (seconds).
 MIN_PAUSE, MAX_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
 MAX_BROKEN_OFF = 3
-# All that the backend gets to see of a caller is the query.
+# The same for every call: of a caller the backend sees nothing but the query.
 HEADERS: Any = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
 
@@ -56,7 +56,7 @@ class BrokenOff(UpstreamError):
 
 
 class BadAnswer(UpstreamError):
-    """The answer is not one that the backend may give."""
+    """The answer is not HTTP, not a JSON object, too large or a redirect."""
 
 
 class TooSlow(UpstreamError):
@@ -66,7 +66,7 @@ class TooSlow(UpstreamError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class BackendAnswer:
     """The backend's HTTP status, JSON object and Retry-After header, if any."""
 
     status: int
@@ -84,11 +84,11 @@ class Upstream:
         self.adapter = PooledAdapter(settings.url_ca_file or None)
         self.url = f"{settings.url}/"
 
-    def get(self, query: bytes) -> Answer:
+    def get(self, query: bytes) -> BackendAnswer:
         """Call the backend's `/`.
 
         Retries a failed connection until MAX_CONNECT_SECONDS, and an answer that was broken off a few
-        times: both are safe, since GET changes nothing. An answer that is late is not asked for again.
+        times: both are safe, since GET changes nothing. A call whose answer is late is not retried.
 
         Args:
             query: the caller's query string, as it was sent.
@@ -124,8 +124,8 @@ class Upstream:
             gevent.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
 
-    def call(self, request: requests.PreparedRequest, connect_timeout: float) -> Answer:
-        """Make one attempt."""
+    def call(self, request: requests.PreparedRequest, connect_timeout: float) -> BackendAnswer:
+        """Make one attempt and return the answer."""
         # The caller bounds the reading: a limit for each read as well would be a timer more.
         try:
             with self.adapter.send(request, timeout=(connect_timeout, None)) as response:
@@ -144,7 +144,7 @@ class Upstream:
 
         if len(body) > self.max_answer_bytes:
             raise BadAnswer(f"backend's answer is larger than {self.max_answer_bytes} bytes")
-        return Answer(response.status_code, json_object(body), retry_after(response))
+        return BackendAnswer(response.status_code, json_object(body), retry_after(response))
 
 
 def encoded(query: bytes) -> str:
@@ -160,10 +160,10 @@ def encoded(query: bytes) -> str:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that body is.
+    """Return the JSON object in the body.
 
     Raises:
-        BadAnswer: it is not one.
+        BadAnswer: the body is not JSON, or another type.
     """
     try:
         # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.
@@ -175,7 +175,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     return content
 
 
-def no_number(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python reads and writes but JSON does not have."""
     raise ValueError(name)
 
@@ -183,11 +183,11 @@ def no_number(name: str) -> NoReturn:
 def finite(text: str) -> float:
     """Return the number, unless it overflows to infinity."""
     value = float(text)
-    return value if math.isfinite(value) else no_number(text)
+    return value if math.isfinite(value) else refuse_constant(text)
 
 
 # Made once: json.loads() would make one for each answer.
-DECODER = json.JSONDecoder(parse_constant=no_number, parse_float=finite)
+DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
 
 
 def retry_after(response: requests.Response) -> str | None:
