@@ -101,8 +101,12 @@ def announce(services: list[Service]) -> None:
 
 
 def reload_until_end(services: list[Service]) -> Service | None:
-    """Reload what is edited until a signal, or until `make`, the terminal or a service ends; return it."""
-    callers = os.getppid(), os.isatty(1)
+    """Reload edited services until a signal, or until `make`, the terminal or a service ends.
+
+    Returns:
+        The service that has ended, if one has.
+    """
+    parent_and_terminal = os.getppid(), os.isatty(1)
     for edits in watch(*CODE, watch_filter=None, stop_event=STOP, rust_timeout=200, yield_on_timeout=True):
         edited = {Path(path).relative_to(Path.cwd()).parts[0] for _, path in edits if path.endswith(".py")}
         for service in services:
@@ -112,7 +116,7 @@ def reload_until_end(services: list[Service]) -> Service | None:
             if service.edited and service.status:  # SIGHUP would end a process that has just started
                 service.edited = False
                 service.process.send_signal(signal.SIGHUP)
-        if (os.getppid(), os.isatty(1)) != callers:
+        if (os.getppid(), os.isatty(1)) != parent_and_terminal:
             break
     return None
 

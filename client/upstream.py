@@ -163,7 +163,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in the body.
 
     Raises:
-        BadAnswer: the body is not JSON, or another type.
+        BadAnswer: the body is not JSON, or not an object.
     """
     try:
         # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.

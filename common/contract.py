@@ -2,11 +2,11 @@
 
 from typing import Any
 
-# Kubernetes asks for these; each service answers them itself, and they stay out of the access log.
+# Kubernetes' probes; each service answers them itself, and they stay out of the access log.
 PROBE_PATHS = ("/healthz", "/readyz")
 # Longest query (bytes, percent-encoded): 4,000 characters of any script, at most 12 bytes each, and room.
 MAX_QUERY_BYTES = 60_000
-# Longest time to find a connection to an upstream, retries included (seconds).
+# Longest time to connect to an upstream, retries included (seconds).
 MAX_CONNECT_SECONDS = 3.0
 
 

@@ -1,7 +1,7 @@
 """Draining: a stopping Pod says `Connection: close` on every connection before its process ends.
 
-The Pod's preStop hook makes the flag; from then on each answer carries the header and /readyz is
-503. A file, because only the container itself can make one.
+The Pod's preStop hook creates the flag; from then on each answer carries the header and /readyz is
+503. A file, because only the container itself can create one.
 """
 
 import tempfile
@@ -31,5 +31,5 @@ def draining() -> bool:
 
 @lru_cache(1)
 def flag_exists(_tenth: int) -> bool:
-    """Return whether the flag is there; looked up once in a tenth of a second, since every request asks."""
+    """Return whether the flag exists; looked up once in a tenth of a second, not for every request."""
     return FLAG.exists()

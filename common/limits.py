@@ -31,7 +31,7 @@ def hold_answers(app: Flask, error_response: ErrorResponse) -> None:
 
 
 def limit_in_flight(app: Flask, limit: int, error_response: ErrorResponse) -> "WSGIApplication":
-    """Return the application with a 503 while `limit` requests are in flight; probes always pass."""
+    """Return the application, answering 503 while `limit` requests are in flight; probes always pass."""
     limited, in_flight = app.wsgi_app, 0
     refusal = ServiceUnavailable(f"more than {limit} requests in flight", retry_after=1)
 

@@ -123,7 +123,7 @@ class ServiceSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Return the settings that the environment variables give.
+        """Return the settings that the environment variables hold.
 
         Raises:
             SettingsError: naming every bad or missing variable, its value and what is allowed.

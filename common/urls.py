@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")  # RFC 3986 section 3.3
 
-# Without room for a credential before the path; `tcp` stands in variables that Kubernetes makes.
+# Without room for a credential before the path; `tcp` is in variables that Kubernetes sets for Services.
 PLAIN = re.compile(
     r"(?:https?|tcp|postgres(?:ql)?(?:\+psycopg)?)://"
     r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?P<path>/[a-z0-9_./~-]*)?",

@@ -39,7 +39,7 @@ def json_app(source: str, max_in_flight: int, ready: Callable[[], object] = lamb
 
 
 class PlainJSON(DefaultJSONProvider):
-    """Flask's JSON in the order of the fields, by an encoder that is made once instead of for each answer."""
+    """JSON provider that keeps the order of fields, and its encoder from one answer to the next."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)

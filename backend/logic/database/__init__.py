@@ -1,7 +1,8 @@
 """The logic `database`: rows of a table, filtered and sorted, or aggregates of them; SQLite or PostgreSQL.
 
-Each request is one read-only statement on one connection, within MAX_SECONDS. Nothing else goes over
-the wire: connections are in autocommit mode, where a statement is a transaction of its own.
+Each request is one read-only statement on one connection, within MAX_SECONDS; a page without rows takes
+a second one, for the total. Nothing else goes over the wire: connections are in autocommit mode, where
+each statement is a transaction.
 """
 
 from collections.abc import Iterator

@@ -44,7 +44,11 @@ class Condition(NamedTuple):
 
 
 def condition(key: str, text: str) -> Condition:
-    """Return the condition for a parameter of the query; BadRequest if there is none."""
+    """Return the condition that a parameter of the query states.
+
+    Raises:
+        BadRequest: it names no column or operator, or its value is not allowed.
+    """
     name, underscores, operator = key.partition("__")
     if name not in TABLE.c or operator not in OPERATORS or (underscores and not operator):
         raise BadRequest(
@@ -65,10 +69,11 @@ def condition(key: str, text: str) -> Condition:
     return Condition(name, operator, values, f"{words} {', '.join(map(str, values))}")
 
 
-def condition_sql(column: str, operator: str, parameter: str) -> ColumnElement[bool]:
-    """Return a condition in SQL whose value is the statement's parameter of that name."""
-    of = TABLE.c[column]
-    return OPERATORS[operator][1](of, bindparam(parameter, type_=of.type, expanding=operator == "in"))
+def condition_sql(name: str, operator: str, parameter: str) -> ColumnElement[bool]:
+    """Return a condition on the column in SQL; its value is the statement's parameter of that name."""
+    column = TABLE.c[name]
+    bound = bindparam(parameter, type_=column.type, expanding=operator == "in")
+    return OPERATORS[operator][1](column, bound)
 
 
 # Type: the pattern of its values, in words. Both databases store such numbers exactly.

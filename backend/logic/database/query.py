@@ -1,7 +1,7 @@
 """Query strings as SQL that returns the same rows on SQLite and PostgreSQL.
 
 The primary key (or the group) breaks ties, and NULLs come last. Values are always parameters, so
-that queries that differ in nothing else share a statement: making one costs more than running it.
+that queries that differ in nothing else share a statement: building one costs more than running it.
 """
 
 import re
@@ -22,7 +22,7 @@ PRIMARY_KEY = next(iter(TABLE.primary_key))
 MAX_CONDITIONS = 20
 OPTIONS = ("sort", "limit", "offset", "compute", "group_by")
 # Longest description of the conditions in an answer, in characters.
-MAX_WORDS = 150
+MAX_DESCRIPTION = 150
 # Statements that are kept; the least recently used one goes first.
 MAX_STATEMENTS = 100
 
@@ -56,7 +56,7 @@ def parse(args: MultiDict[str, str]) -> Query:
     if twice := [key for key in OPTIONS if len(args.getlist(key)) > 1]:
         raise BadRequest(f"{twice[0]} is given twice")
     conditions = [condition(key, text) for key, text in filters]
-    words = shortened(" and ".join(each.words for each in conditions), MAX_WORDS)
+    words = shortened(" and ".join(each.words for each in conditions), MAX_DESCRIPTION)
     words = PLURAL + (f" where {words}" if words else "")
 
     group = args.get("group_by")
