@@ -49,7 +49,7 @@ def padded(size: int) -> bytes:
         pytest.param(answer(302, b""), REDIRECTED, id="redirect to nowhere"),
     ],
 )
-def test_an_answer_that_is_none_is_a_502(
+def test_anything_but_a_json_object_of_allowed_size_is_a_502(
     client: Service, upstream: ScriptedBackend, sent: bytes, exc: str
 ) -> None:
     target = upstream.will(sends(sent))
@@ -81,7 +81,7 @@ def test_an_answer_passes_under_the_clients_name(
 
 
 def peak_memory(client: Service) -> int:
-    """The most that the worker ever had, in MB."""
+    """Return the most memory that the worker ever had, in MiB."""
     status = Path(f"/proc/{client.workers()[-1]}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
@@ -151,7 +151,7 @@ def test_a_json_error_without_words_gets_those_of_its_status(
         ("1" * 41, None),
     ],
 )
-def test_retry_after_passes_if_it_is_one(
+def test_only_a_valid_retry_after_passes(
     client: Service, upstream: ScriptedBackend, sent: str, passed: str | None
 ) -> None:
     target = upstream.will(sends(as_json(503, {"exc": "busy"}, f"Retry-After: {sent}")))

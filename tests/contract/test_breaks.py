@@ -1,4 +1,4 @@
-"""A backend that is late, or breaks off: how long the client waits and how often it asks."""
+"""A backend that is late, or breaks off: how long the client waits and how often it tries."""
 
 import socket
 import time
@@ -116,7 +116,7 @@ def test_an_answer_broken_off_once_is_asked_for_again(
         pytest.param(CHUNKED + b"hello\r\n", id="no chunk"),
     ],
 )
-def test_what_is_no_http_is_a_502(client: Service, upstream: ScriptedBackend, sent: bytes) -> None:
+def test_an_answer_that_is_not_http_is_a_502(client: Service, upstream: ScriptedBackend, sent: bytes) -> None:
     target = upstream.will(sends(sent))
 
     status, content = client.call(target).answer
@@ -163,7 +163,7 @@ def test_a_connection_that_was_closed_while_idle_is_not_used(
     assert len(upstream.seen(target)) == 1
 
 
-def test_a_rest_nobody_read_does_not_answer_the_next_call(client: Service, upstream: ScriptedBackend) -> None:
+def test_unread_bytes_do_not_answer_the_next_call(client: Service, upstream: ScriptedBackend) -> None:
     extra = as_json(200, {"message": "another caller's"})
     client.call(upstream.will(sends_and_stays(HELLO + extra)))
 

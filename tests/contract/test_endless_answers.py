@@ -1,4 +1,4 @@
-"""A backend whose bytes never run out: an error in time, and nobody else has to wait."""
+"""A backend whose answer never ends: an error in time, and no other call has to wait."""
 
 import gzip
 import socket

@@ -1,6 +1,6 @@
 """Backends that speak HTTP oddly or wrongly: no caller ever gets another caller's answer.
 
-Each odd answer is followed by a second caller on the same pool, who must get his own.
+After each odd answer a second caller, on the same pool, must get the answer to its own call.
 """
 
 import gzip
@@ -155,13 +155,13 @@ BROKEN = {
 
 
 def answers_of_both(client: Service, upstream: ScriptedBackend, sent: bytes) -> tuple[Reply, Reply]:
-    """What the first caller gets, whom the odd answer is for, and then the second one."""
+    """Return what the first caller gets, for whom the odd answer is, and what the second one gets."""
     first = client.call(upstream.will(sends_and_stays(sent)))
     return first, client.call(upstream.will(sends_and_stays(OWN)))
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_an_odd_answer_passes_and_leaves_the_next_caller_his_own(
+def test_an_odd_answer_passes_and_does_not_reach_the_next_caller(
     client: Service, upstream: ScriptedBackend, name: str
 ) -> None:
     first, second = answers_of_both(client, upstream, WHOLE[name])
@@ -171,7 +171,7 @@ def test_an_odd_answer_passes_and_leaves_the_next_caller_his_own(
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_answer_is_a_502_and_leaves_the_next_caller_his_own(
+def test_a_broken_answer_is_a_502_and_does_not_reach_the_next_caller(
     client: Service, upstream: ScriptedBackend, name: str
 ) -> None:
     first, second = answers_of_both(client, upstream, BROKEN[name])

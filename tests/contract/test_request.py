@@ -44,7 +44,7 @@ def test_no_header_of_the_caller_reaches_the_backend(
     assert len(lines) == 4
 
 
-def test_a_body_of_the_caller_is_no_request_to_the_backend(
+def test_a_callers_body_does_not_reach_the_backend_as_a_request(
     client: Service, upstream: ScriptedBackend
 ) -> None:
     smuggled = upstream.will(sends(HELLO))

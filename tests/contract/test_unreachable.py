@@ -1,4 +1,4 @@
-"""A backend that there is no connection to: a 502 within the time for reaching it."""
+"""A backend that cannot be reached: a 502 once the time to connect is over."""
 
 import socket
 import threading

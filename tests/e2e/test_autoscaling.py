@@ -1,4 +1,4 @@
-"""With the autoscaling component, Pods follow the load, and no request notices."""
+"""With the autoscaling component, the number of Pods follows the load, and no request fails."""
 
 from collections.abc import Iterator
 

@@ -20,7 +20,7 @@ def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A copy of the project that may be edited, under skaffold dev."""
     copy = tmp_path_factory.mktemp("project")
     with dev_session(cluster, copy):
-        assert all(map(cluster.settled, SERVICES)), "an edit fails while Pods of before are left"
+        assert all(map(cluster.settled, SERVICES)), "an edit fails while earlier Pods are left"
         yield copy
 
 

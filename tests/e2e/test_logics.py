@@ -64,7 +64,7 @@ def test_of_the_databases_secret_only_the_url_reaches_the_backend(cluster: Clust
     assert names & secret.keys() == {"DATABASE_URL"}
 
 
-def test_a_killed_database_gives_503s_until_it_is_back(cluster: Cluster) -> None:
+def test_a_killed_database_causes_503s_until_it_is_back(cluster: Cluster) -> None:
     deploy(cluster, "--profile", "postgres")
     with port_forward("service/client", 8082) as url, polling(f"{url}/?limit=1") as answers:
         until(lambda: answers and answers[-1].status == 200, "answered from the database")

@@ -1,4 +1,4 @@
-"""The bridge as policy: who reaches whom, tried from Pods."""
+"""NetworkPolicies: what each Pod, and each node, can connect to."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ def test_a_third_pod_reaches_the_client_on_its_port_and_not_the_backend(
     assert found == {"client", "client pod", "api server", "dns"}
 
 
-def test_what_is_no_pod_reaches_a_client_pod_from_its_own_node_alone(cluster: Cluster) -> None:
+def test_of_the_nodes_only_a_client_pods_own_reaches_it(cluster: Cluster) -> None:
     pod = cluster.pods("client")[0]
     connect = f"timeout 3 bash -c '</dev/tcp/{pod.status.pod_ip}/8082' && echo reached || true"
     nodes = [node.metadata.name for node in cluster.core.list_node().items]

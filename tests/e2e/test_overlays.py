@@ -1,4 +1,4 @@
-"""Every overlay is one that the API server takes, and that Pod Security has nothing to say about."""
+"""The API server accepts every overlay, without a warning of Pod Security."""
 
 import pytest
 
@@ -8,7 +8,7 @@ OVERLAYS = ["base", *sorted(f"overlays/{path.name}" for path in (ROOT / "k8s/ove
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_api_server_takes_the_overlay_without_a_warning(overlay: str) -> None:
+def test_the_api_server_accepts_the_overlay_without_a_warning(overlay: str) -> None:
     output = kubectl("apply", "--dry-run=server", "--kustomize", f"k8s/{overlay}")
     assert "deployment.apps/backend" in output
     assert "Warning" not in output

@@ -1,4 +1,4 @@
-"""At twice the load that it can serve, the client refuses at once what is too much."""
+"""At twice the load that it can serve, the client refuses the excess at once."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Connections that are held do not take the room of others."""
+"""Callers that hold connections do not keep others out."""
 
 from contextlib import ExitStack
 

@@ -50,7 +50,7 @@ def postgres(server: PostgreSQL) -> Iterator[Service]:
         yield it
 
 
-def ask(service: Service, **query: Any) -> tuple[int, Any]:
+def get(service: Service, **query: Any) -> tuple[int, Any]:
     return service.call(f"/?{urlencode(query)}").answer
 
 
@@ -60,7 +60,7 @@ def ask(service: Service, **query: Any) -> tuple[int, Any]:
 def test_the_client_passes_on_the_query_and_the_added_fields(start: Start, sqlite: Service) -> None:
     client = start("client", URL=f"127.0.0.1:{sqlite.port}")
 
-    assert ask(client, latitude__gte=60, sort="-latitude", limit=1, offset=1) == (
+    assert get(client, latitude__gte=60, sort="-latitude", limit=1, offset=1) == (
         200,
         {
             "status_code": 200,
@@ -70,12 +70,12 @@ def test_the_client_passes_on_the_query_and_the_added_fields(start: Start, sqlit
             "total": 23,
         },
     )
-    status, answer = ask(client, limit=101)
+    status, answer = get(client, limit=101)
     assert (status, answer["exc"]) == (400, "limit='101'; allowed: a whole number from 1 to 100")
 
 
 def test_a_computed_number_is_in_the_message(sqlite: Service) -> None:
-    status, answer = ask(sqlite, compute="mean:latitude", country_code="FR")
+    status, answer = get(sqlite, compute="mean:latitude", country_code="FR")
 
     assert (status, answer["message"], answer["rows"], answer["total"]) == (
         200,
@@ -86,7 +86,7 @@ def test_a_computed_number_is_in_the_message(sqlite: Service) -> None:
 
 
 def test_without_a_query_the_first_twenty_come(sqlite: Service) -> None:
-    _, answer = ask(sqlite)
+    _, answer = get(sqlite)
 
     assert answer["rows"] == sorted(ROWS, key=lambda row: row["name"])[:20]
     assert (answer["total"], answer["message"]) == (418, "time zones: 20 of 418")
@@ -104,20 +104,20 @@ def test_without_a_query_the_first_twenty_come(sqlite: Service) -> None:
     ],
 )
 def test_a_page_without_rows_has_the_total(sqlite: Service, query: dict[str, Any], total: int) -> None:
-    _, answer = ask(sqlite, **query)
+    _, answer = get(sqlite, **query)
 
     assert (answer["rows"], answer["total"]) == ([], total)
 
 
 def test_nulls_come_last_in_both_directions(sqlite: Service) -> None:
     for sort in ("summer_offset_minutes", "-summer_offset_minutes"):
-        _, answer = ask(sqlite, sort=sort, offset=320, limit=100)
+        _, answer = get(sqlite, sort=sort, offset=320, limit=100)
         assert {row["summer_offset_minutes"] for row in answer["rows"]} == {None}
 
 
 def test_each_operator_means_what_it_says(sqlite: Service) -> None:
     def names(**query: Any) -> set[str]:
-        _, answer = ask(sqlite, **query, limit=100, name__contains="Europe/")
+        _, answer = get(sqlite, **query, limit=100, name__contains="Europe/")
         return {row["name"] for row in answer["rows"]}
 
     def expected(holds: Any) -> set[str]:
@@ -215,7 +215,7 @@ def test_sums_and_means_of_every_group_are_the_same(
     for function in ("sum", "mean"):
         query = {"compute": f"{function}:{column}", "group_by": group, "sort": f"-{function}", "limit": 100}
         for offset in (0, 100, 200):
-            assert ask(sqlite, **query, offset=offset) == ask(postgres, **query, offset=offset)
+            assert get(sqlite, **query, offset=offset) == get(postgres, **query, offset=offset)
 
 
 # PostgreSQL comes and goes
@@ -243,7 +243,7 @@ def test_a_table_with_rows_is_left_as_it_is(start: Start, server: PostgreSQL) ->
     again = start("backend", LOGIC="database", DATABASE_URL=server.url(database))
 
     assert again.call("/readyz").status == 200
-    assert ask(again)[1]["total"] == 1
+    assert get(again)[1]["total"] == 1
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

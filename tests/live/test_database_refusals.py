@@ -50,13 +50,13 @@ def backend() -> Iterator[Service]:
 
 
 def cpu_seconds(process: int) -> float:
-    """The CPU time that a process has used, in whole ticks."""
+    """Return the CPU time that a process has used; the kernel counts it in ticks."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def cost(backend: Service, query: str, *statuses: int) -> float:
-    """The CPU seconds that the worker needs for a query; enough of them for the clock's ticks."""
+    """Return the worker's CPU seconds for a query, the mean of enough calls for the clock's ticks."""
     (worker,) = backend.workers()
     start, used, number = cpu_seconds(worker), 0.0, 0
     with connect(backend.port) as caller:

@@ -11,7 +11,7 @@ from tests.processes import Service
 
 @pytest.fixture
 def flag(backend: Service) -> Iterator[Path]:
-    """Taken away at the end, since the backend is everybody's."""
+    """The backend's flag; removed at the end, since other tests use the backend too."""
     path = backend.folder / "draining"
     yield path
     path.unlink(missing_ok=True)
@@ -44,5 +44,5 @@ def test_a_draining_service_goes_on_answering_but_is_not_ready(backend: Service,
 
 
 def test_the_flag_of_an_earlier_process_does_not_count(backend: Service, flag: Path) -> None:
-    assert not flag.exists(), "expected the start to take away the flag that the fixture had left"
+    assert not flag.exists(), "expected the start to remove the flag that the fixture had left"
     assert backend.call("/readyz").status == 200

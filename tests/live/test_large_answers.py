@@ -30,7 +30,7 @@ BODIES = {
 
 
 def peak_mib(service: Service) -> int:
-    """The most memory that the worker ever had."""
+    """Return the most memory that the worker ever had, in MiB."""
     status = Path(f"/proc/{service.workers()[-1]}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 

@@ -48,7 +48,7 @@ def test_a_function_from_outside_answers_through_the_client(start: Start, outsid
 
 
 def refusal(folder: Path, **settings: str) -> tuple[int, str]:
-    """The exit code and the output of a backend that refuses to start."""
+    """Return the exit code and the output of a backend that refuses to start."""
     done = subprocess.run(
         [sys.executable, "-m", "backend"],
         cwd=ROOT,

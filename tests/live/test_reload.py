@@ -25,7 +25,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def edited(code: Path) -> Iterator[Service]:
-    """A backend that runs it, and has run every test's edits before."""
+    """A backend that runs the copy; all tests share it, and leave the code as they found it."""
     with running("backend", code) as it:
         yield it
 
@@ -103,7 +103,7 @@ def test_a_worker_that_dies_is_replaced(edited: Service) -> None:
 
 
 def ended(service: Service) -> int:
-    """How many workers have ended."""
+    """Return how many workers have ended."""
     return service.log.count("Worker exiting")
 
 

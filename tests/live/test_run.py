@@ -32,7 +32,7 @@ def answer(query):
 
 @pytest.fixture(scope="module", autouse=True)
 def port_8080_is_taken() -> Iterator[None]:
-    """Let no two runs on this machine, of whoever, choose port 8080 at the same time."""
+    """Occupy port 8080, or two runs on this machine might choose it at the same time."""
     with suppress(OSError), create_server(("127.0.0.1", 8080)):
         yield
         return

@@ -1,4 +1,4 @@
-"""How a service stops: what runs is finished, and nobody waits for the idle."""
+"""How a service stops: requests in flight are finished, and idle connections cause no delay."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: Script
     assert client.ends(within=2 + MARGIN) == 0
 
 
-def test_each_worker_finishes_what_it_has(start: Start, upstream: ScriptedBackend) -> None:
+def test_each_worker_finishes_its_requests(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}", WORKERS="2")
     assert len(client.workers()) == 2
     said = threading.Event()

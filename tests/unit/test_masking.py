@@ -54,7 +54,7 @@ FORMS = [
 
 
 def logged(environ: dict[str, str]) -> str:
-    """What is logged of the settings: the start-up line, or why there is none."""
+    """Return what is logged of the settings: the start-up line, or the error instead of it."""
     try:
         service = BackendSettings if "LOGIC" in environ else ClientSettings
         return str(service.from_environ(environ))

@@ -49,7 +49,7 @@ def base(upstream: ScriptedBackend) -> str:
 
 
 def connections(upstream: ScriptedBackend, target: str) -> int:
-    """How many connections the requests for a target came on."""
+    """Return how many connections the requests for a target came on."""
     return len(set(upstream.connections[target.removeprefix("/?").encode()]))
 
 
@@ -75,7 +75,7 @@ def test_a_gzip_body_is_decoded_also_in_pieces(
         assert b"".join(response.iter_content(1000)) == text
 
 
-def test_trailers_are_no_headers(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
+def test_trailers_are_not_headers(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     response = session.get(base + upstream.will(sends(head + b"2\r\n{}\r\n0\r\nRetry-After: 9\r\n\r\n")))

@@ -1,4 +1,4 @@
-"""Other packages still work inside as this code needs: CONTRIBUTING.md, "Upgrading"."""
+"""What this code overrides in other packages, or relies on inside them: CONTRIBUTING.md, "Upgrading"."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""What the client makes of a query, and of a backend's bytes."""
+"""How the client encodes a query, and parses the backend's JSON."""
 
 import json
 import re
@@ -73,14 +73,14 @@ def test_a_query_is_too_long_once_it_is_encoded() -> None:
         pytest.param(b'\xef\xbb\xbf{"a": 1}', id="byte order mark"),
     ],
 )
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_invalid_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadAnswer) as caught:
         json_object(body)
     assert caught.value.description == NOT_JSON
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"a"', b"1", b"1.5", b"null", b"true", b'[{"a": 1}]'])
-def test_json_that_is_no_object_is_refused(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(BadAnswer) as caught:
         json_object(body)
     assert caught.value.description == "backend's answer is not a JSON object"
