@@ -45,6 +45,11 @@ class Service:
         """Return the process IDs of all workers that gunicorn has started."""
         return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", self.log)]
 
+    def peak_mib(self) -> int:
+        """Return the most memory that the latest worker ever had, in MiB."""
+        status = Path(f"/proc/{self.workers()[-1]}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
     def stop(self) -> None:
         self.signal(signal.SIGTERM)
         assert self.ends() == 0, self.log

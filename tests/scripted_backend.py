@@ -39,7 +39,11 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
 
     def seen(self, target: str) -> list[bytes]:
         """Return the heads of the requests for a target."""
-        return self.requests[target.removeprefix("/?").encode()]
+        return self.requests[query(target)]
+
+    def connections_of(self, target: str) -> list[object]:
+        """Return the connection of each request for a target."""
+        return self.connections[query(target)]
 
     def await_requests(self, target: str, number: int) -> None:
         eventually(f"{number} requests reach the backend", lambda: len(self.seen(target)) == number)
@@ -51,6 +55,11 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
             self.connections[key].append(connection)
             behaviours = self.behaviours[key]
             return behaviours[min(len(self.requests[key]), len(behaviours)) - 1]
+
+
+def query(target: str) -> bytes:
+    """Return the query of a target that `will` returned."""
+    return target.removeprefix("/?").encode()
 
 
 class Conversation(socketserver.BaseRequestHandler):

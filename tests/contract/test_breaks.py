@@ -131,7 +131,7 @@ def test_calls_share_a_connection(client: Service, upstream: ScriptedBackend) ->
     answers = [client.call(target).answer for _ in range(5)]
 
     assert answers == [(200, HELLO_CLIENT)] * 5
-    assert len(set(upstream.connections[target.removeprefix("/?").encode()])) == 1
+    assert len(set(upstream.connections_of(target))) == 1
 
 
 def closes_as_stale(connection: socket.socket) -> None:
@@ -146,7 +146,7 @@ def test_a_connection_that_turns_out_to_be_closed_is_replaced(
     target = upstream.will(closes_as_stale, sends(HELLO))
 
     assert client.call(target).answer == (200, HELLO_CLIENT)
-    old, new = upstream.connections[target.removeprefix("/?").encode()]
+    old, new = upstream.connections_of(target)
     assert old is not new
 
 

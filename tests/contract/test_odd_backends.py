@@ -195,5 +195,5 @@ def test_a_connection_with_bytes_after_its_answer_or_that_closes_is_not_used_aga
     for _ in range(2):
         client.call(target)
 
-    first, second = upstream.connections[target.removeprefix("/?").encode()]
+    first, second = upstream.connections_of(target)
     assert first is not second

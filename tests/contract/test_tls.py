@@ -69,7 +69,7 @@ def test_a_certificate_of_the_named_ca_is_accepted_and_its_connection_kept(
     target = backend.will(sends_and_stays(HELLO))
 
     assert [client.call(target).status for _ in range(5)] == [200] * 5
-    assert len(set(backend.connections[target.removeprefix("/?").encode()])) == 1
+    assert len(set(backend.connections_of(target))) == 1
 
 
 def test_another_certificate_is_a_502(start: Start, backend: ScriptedBackend, folder: Path) -> None:

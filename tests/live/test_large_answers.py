@@ -2,13 +2,11 @@
 
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.calls import call, connect, error, eventually, receive, request
 from tests.conftest import Start
-from tests.processes import Service
 from tests.scripted_backend import ScriptedBackend, answer, sends_and_stays
 
 CALLERS = 200
@@ -29,12 +27,6 @@ BODIES = {
 }
 
 
-def peak_mib(service: Service) -> int:
-    """Return the most memory that the worker ever had, in MiB."""
-    status = Path(f"/proc/{service.workers()[-1]}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
-
-
 @pytest.mark.parametrize(
     "body", [pytest.param(name, marks=[] if name == "small objects" else pytest.mark.full) for name in BODIES]
 )
@@ -53,7 +45,7 @@ def test_200_callers_of_the_largest_answers_fit_into_a_pod(
     assert {reply.status for reply in replies} <= {200, 503}
     assert all(reply.headers["Retry-After"] == "1" for reply in replies if reply.status == 503)
     assert any(reply.status == 200 for reply in replies)
-    assert peak_mib(client) < MAX_MIB
+    assert client.peak_mib() < MAX_MIB
     assert call(client.port, target).status == 200, "expected room again"
 
 
@@ -77,7 +69,7 @@ def test_200_callers_who_do_not_read_fit_into_a_pod(start: Start, upstream: Scri
         assert client.call(target).answer == error(503, "too many large answers at once")
         assert client.call("/healthz").status == 200
 
-    assert peak_mib(client) < MAX_MIB
+    assert client.peak_mib() < MAX_MIB
     eventually("room again", lambda: client.call(target).status == 200)
 
 

@@ -50,7 +50,7 @@ def base(upstream: ScriptedBackend) -> str:
 
 def connections(upstream: ScriptedBackend, target: str) -> int:
     """Return how many connections the requests for a target came on."""
-    return len(set(upstream.connections[target.removeprefix("/?").encode()]))
+    return len(set(upstream.connections_of(target)))
 
 
 def test_a_session_gets_an_answer(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
