@@ -27,7 +27,7 @@ help: ## Show this list
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
-# Half a gigabyte, so that only who wants the tests against a language model's server makes it.
+# Half a gigabyte, so only on demand: for the tests against a language model's server.
 .venv/llm-server: requirements/llm-server.txt .venv/dev
 	@echo "Installing a language model's server into $@: half a gigabyte"
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python $@
@@ -45,7 +45,7 @@ bench: .venv/run ## Measure this pair beside its usual alternatives (BENCH="--ro
 bench-cluster: .venv/dev cluster ## Measure the pair on the kind cluster (BENCH="--times 3 --rounds 1": quickly)
 	@$(BIN)/python -m bench.cluster $(BENCH)
 
-e2e: .venv/dev cluster ## Test the pair on the kind cluster, made if there is none
+e2e: .venv/dev cluster ## Test the pair on the kind cluster, which is made if missing
 	$(BIN)/pytest tests/e2e --timeout 900 -m "not full"
 
 e2e-full: .venv/dev cluster ## Run every test, with every case, and write tests/results.md (long)
@@ -84,8 +84,7 @@ zones: .venv/dev ## Rebuild the table of time zones from the locked tz database
 lock: ## Lock the newest allowed dependencies, with hashes
 	test -x $(BIN)/uv || $(MAKE) .venv/dev
 	$(LOCK) --upgrade --group dev -o requirements/dev.txt
-	$(LOCK) --upgrade --group client --constraints requirements/dev.txt -o requirements/client.txt
-	for group in backend backend-database backend-llm run; do \
+	for group in client backend backend-database backend-llm run; do \
 		$(LOCK) --upgrade --group $$group --constraints requirements/dev.txt -o requirements/$$group.txt || exit; \
 	done
 	$(LOCK) --upgrade --group llm-server -o requirements/llm-server.txt
