@@ -1,4 +1,4 @@
-"""What is computed from the rows: one row is one measurement of one peer in one round."""
+"""Quantities computed from rows; a row is one measurement of one peer in one round."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the benchmarks are to show, and whether they do."""
+"""The benchmarks' targets, and whether they are met."""
 
 import statistics
 from collections.abc import Iterator

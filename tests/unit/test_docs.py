@@ -6,8 +6,11 @@ import pytest
 
 from tests.processes import ROOT
 
+GUIDES = ["README.md", "CONTRIBUTING.md"]
+FOLDERS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("[a-z]*/README.md"))
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "tests/README.md"])
+
+@pytest.mark.parametrize("name", GUIDES + FOLDERS)
 def test_what_the_documentation_names_exists(name: str) -> None:
     text = (ROOT / name).read_text()
     sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
