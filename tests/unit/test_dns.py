@@ -1,6 +1,5 @@
 """The DNS cache: stale while it revalidates, one query for many lookups."""
 
-from collections.abc import Callable
 from socket import gaierror
 from typing import Any
 
@@ -11,8 +10,6 @@ from gevent.event import Event
 from client import dns
 from client.dns import TTL, DnsCache
 from tests.calls import PATIENCE
-
-Resolver = Callable[[], list[Any]]
 
 
 @pytest.fixture
