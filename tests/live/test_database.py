@@ -5,7 +5,9 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from threading import Event
+from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +18,8 @@ from sqlalchemy import event
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ServiceUnavailable
 
-from backend.logic.database import Database
+from backend.logic.database import MAX_CONNECTIONS, Database
+from backend.logic.database import MAX_WAIT as CONNECTION_WAIT
 from backend.logic.database import postgresql as postgresql_engine
 from backend.logic.database import sqlite as sqlite_engine
 from backend.logic.database.table import TABLE, rows
@@ -333,24 +336,49 @@ def test_a_database_killed_and_started_under_load_causes_only_clean_503s(
     assert Counter(reply.status for reply in replies).keys() == {200, 503}
 
 
+def test_a_caller_beyond_the_connections_is_refused_in_time(database: Database) -> None:
+    with ExitStack() as connections:
+        for _ in range(MAX_CONNECTIONS):
+            connections.enter_context(database.connection())
+        refusals = []
+        for _ in range(2):
+            start = monotonic()
+            with pytest.raises(ServiceUnavailable, match="database busy") as refused:
+                database.answer(MultiDict())
+            refusals.append((refused.value.retry_after, monotonic() - start))
+
+    assert [retry_after for retry_after, _ in refusals] == [5, 6], "expected them not to come back together"
+    assert all(CONNECTION_WAIT <= seconds < CONNECTION_WAIT + MARGIN for _, seconds in refusals)
+    assert database.answer(MultiDict())["total"] == 418
+    database.engine.dispose()
+
+
 def test_a_database_that_hangs_costs_two_seconds_and_blocks_nothing_else(
     start: Start, server: PostgreSQL
 ) -> None:
     database = server.new_database()
     backend = start("backend", LOGIC="database", DATABASE_URL=server.url(database))
     assert backend.call("/").status == 200
+    over = Event()
 
-    with server.connect(database) as locking, ThreadPoolExecutor(30) as callers, locking.transaction():
+    def call_until_over() -> list[Reply]:
+        replies = []
+        while not over.is_set():
+            replies.append(backend.call("/"))
+        return replies
+
+    with ThreadPoolExecutor(20) as callers, server.connect(database) as locking, locking.transaction():
         locking.execute("LOCK TABLE time_zones IN ACCESS EXCLUSIVE MODE")
-        waiting = [callers.submit(backend.call, "/") for _ in range(30)]
-        eventually("requests wait", lambda: server.execute(WAITING)[0][0] >= 10)
-        health = [backend.call("/healthz") for _ in range(20)]
-        refused = backend.call("/?limit=0")
-        assert not any(each.done() for each in waiting), "expected all of this while they wait"
-        replies = [each.result() for each in waiting]
+        calls = [callers.submit(call_until_over) for _ in range(20)]
+        eventually("all connections wait", lambda: server.execute(WAITING) == [(10,)])
+        others = [backend.call(target) for _ in range(20) for target in ("/healthz", "/?limit=0")]
+        over.set()
+        replies = [reply for each in calls for reply in each.result()]
 
-    assert max(reply.seconds for reply in [*health, refused]) < 0.5
+    busy = [reply for reply in replies if reply.answer[1]["exc"] == "database busy"]
+    assert max(reply.seconds for reply in [*others, *busy]) < 1, "expected those who wait to hold up nobody"
     assert {reply.status for reply in replies} == {503}
+    assert 0 < len(busy) < len(replies)
     assert max(reply.seconds for reply in replies) < MAX_WAIT + MARGIN
     assert backend.call("/").status == 200
 

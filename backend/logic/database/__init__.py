@@ -1,19 +1,19 @@
 """The logic `database`: rows of a table, filtered and sorted, or aggregates of them; SQLite or PostgreSQL.
 
-Each request is one read-only statement on one connection, within MAX_SECONDS; a page without rows takes
-a second one, for the total. Nothing else goes over the wire: connections are in autocommit mode, where
-each statement is a transaction.
+A request waits at most MAX_WAIT for one of MAX_CONNECTIONS, and then has MAX_SECONDS. It is one read-only
+statement, and a second one for the total of a page without rows. Connections are in autocommit mode,
+where each statement is a transaction and costs one round trip.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import gevent
-from gevent.lock import RLock
+from gevent.lock import BoundedSemaphore
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ServiceUnavailable
 
@@ -22,8 +22,13 @@ from backend.logic.database.query import MAX_STATEMENTS, Query, parse
 from backend.logic.database.table import TABLE, rows
 from backend.settings import DatabaseSettings
 
-# From a request to its answer, whatever the database does.
-MAX_SECONDS = 1.8
+# Connections of a process; PostgreSQL allows 100 in all.
+MAX_CONNECTIONS = 10
+# Longest wait for a connection, and longest use of it, whatever the database does (seconds).
+MAX_WAIT, MAX_SECONDS = 0.1, 1.7
+# Seconds after which callers that got no connection may come again, one after the other: so late that
+# refusing them again costs little, and not all at once.
+RETRY_AFTER = range(5, 15)
 # PostgreSQL's advisory lock for filling the table; any number will do if all Pods use the same.
 INSERT_LOCK = 7_203_415_526
 
@@ -44,9 +49,8 @@ def postgresql(url: str) -> Engine:
         isolation_level="AUTOCOMMIT",
         query_cache_size=MAX_STATEMENTS,
         pool_pre_ping=True,  # replaces connections that the server closed
-        pool_size=10,  # PostgreSQL allows 100 in all
+        pool_size=MAX_CONNECTIONS,
         max_overflow=0,
-        pool_timeout=1.5,
         hide_parameters=True,  # queries stay out of the log
         connect_args={
             "connect_timeout": 2,  # psycopg's shortest; MAX_SECONDS is shorter
@@ -95,7 +99,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.lock = RLock()
+        self.free = BoundedSemaphore(MAX_CONNECTIONS)
+        self.retry_after = cycle(RETRY_AFTER)
         self.has_rows = self.was_ready = False
 
     def ready(self) -> None:
@@ -119,23 +124,24 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Yield a read-only connection; ServiceUnavailable if it fails or is used for too long."""
+        """Yield a read-only connection; ServiceUnavailable if there is none in time or it fails."""
+        if not self.free.acquire(timeout=MAX_WAIT):
+            raise ServiceUnavailable("database busy", retry_after=next(self.retry_after))
         try:
             # Not an Exception, so SQLAlchemy discards the connection that it interrupts.
             with gevent.Timeout(MAX_SECONDS):
-                with self.lock:
-                    if not self.has_rows:
-                        insert_rows(self.engine)
-                        self.has_rows = True
+                if not self.has_rows:
+                    insert_rows(self.engine)
+                    self.has_rows = True
                 with self.engine.connect() as connection:
                     yield connection
         except gevent.Timeout:
             raise ServiceUnavailable("database too slow", retry_after=1) from None
-        except PoolTimeoutError as error:
-            raise ServiceUnavailable("database busy", retry_after=1) from error
         except DBAPIError as error:
             self.has_rows = False  # the database may come back empty
             raise ServiceUnavailable("database unavailable", retry_after=1) from error.orig
+        finally:
+            self.free.release()
 
 
 def fetch(connection: Connection, query: Query) -> tuple[list[dict[str, Any]], int]:
