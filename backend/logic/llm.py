@@ -3,20 +3,13 @@
 import json
 import re
 from datetime import datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
 import gevent
-from httpx2 import HTTPError, Limits, TimeoutException
-from openai import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    DefaultHttpxClient,
-    OpenAI,
-    RateLimitError,
-    Timeout,
-)
+from httpx2 import ConnectError, HTTPError, Limits, Response, TimeoutException
+from openai import APIConnectionError, APITimeoutError, DefaultHttpxClient, OpenAI, Timeout
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadGateway, BadRequest, GatewayTimeout, TooManyRequests
 from werkzeug.http import parse_date
@@ -44,15 +37,18 @@ class Model:
         self.timeout = MODEL_SHARE * settings.answer_timeout
         self.name = settings.llm_model
         self.max_tokens = settings.llm_max_tokens
+        self.key = settings.llm_api_key
         client = OpenAI(
             base_url=settings.llm_base_url,
-            api_key=settings.llm_api_key or "none",  # the package wants one, endpoints may not
+            api_key=self.key or "none",  # the package wants one, endpoints may not
             max_retries=0,  # each attempt costs money
             timeout=Timeout(self.timeout, connect=CONNECT_TIMEOUT),
             http_client=DefaultHttpxClient(
                 follow_redirects=False,  # the prompt goes nowhere else
                 # No keep-alive: the endpoint may be closing an idle connection, and nothing is retried.
                 limits=Limits(max_connections=settings.max_in_flight, max_keepalive_connections=0),
+                # Not left to the package, which reads an error's body to its end.
+                event_hooks={"response": [self.check]},
             ),
         )
         # Now, not in the first calls, since both block: an import, and a subprocess that names the platform.
@@ -74,16 +70,11 @@ class Model:
                 body = self.complete(prompt)
         except (gevent.Timeout, TimeoutException, APITimeoutError):
             raise GatewayTimeout(f"the model did not answer within {self.timeout:g} s") from None
-        except RateLimitError as error:
-            raise TooManyRequests(
-                "the model's endpoint takes no more requests now", retry_after=retry_after(error)
-            ) from None
-        except APIStatusError as error:
-            # Not its message, which may quote the key.
-            reason = RuntimeError(f"type {str(error.type)[:100]}, code {str(error.code)[:100]}")
-            raise BadGateway(f"the model's endpoint answered {error.status_code}") from reason
         except (HTTPError, APIConnectionError) as error:
-            raise BadGateway("the model's endpoint is unreachable or broke off") from error.__cause__ or error
+            cause = error.__cause__ or error
+            # All but the operating system's may quote what the endpoint sent.
+            reason = cause if isinstance(cause, ConnectError) else RuntimeError(type(cause).__name__)
+            raise BadGateway("the model's endpoint is unreachable or broke off") from reason
         return answer_fields(body)
 
     def complete(self, prompt: str) -> bytes:
@@ -98,6 +89,17 @@ class Model:
             raise BadGateway(f"the model's answer is larger than {CHUNK_BYTES * MAX_CHUNKS} bytes")
         return body
 
+    def check(self, response: Response) -> None:
+        """Raise the error of a status other than 2xx, with no more of the body read than its first chunk."""
+        if response.is_success:
+            return
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise TooManyRequests(
+                "the model's endpoint takes no more requests now", retry_after=retry_after(response)
+            )
+        reason = error_kind(next(response.iter_bytes(CHUNK_BYTES), b""), self.key)
+        raise BadGateway(f"the model's endpoint answered {response.status_code}") from RuntimeError(reason)
+
 
 def prompt_from(args: MultiDict[str, str]) -> str:
     """Return the prompt, the only parameter that a query may have."""
@@ -109,10 +111,24 @@ def prompt_from(args: MultiDict[str, str]) -> str:
     return prompts[0]
 
 
-def retry_after(error: APIStatusError) -> int | datetime | None:
+def retry_after(response: Response) -> int | datetime | None:
     """Return the endpoint's Retry-After: seconds, a date (RFC 9110 section 10.2.3) or None."""
-    text = error.response.headers.get("Retry-After", "")
+    text = response.headers.get("Retry-After", "")
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else parse_date(text)
+
+
+def error_kind(body: bytes, key: str) -> str:
+    """Return an error's type and code for the log, with `?` for what could forge a line or is the key."""
+    try:
+        content = json.loads(body)
+        error = content.get("error", content)
+        values = [str(error.get(name)) for name in ("type", "code")]
+    except (ValueError, AttributeError, RecursionError):
+        values = ["", ""]
+    for n, value in enumerate(values):
+        if not re.fullmatch(r"[a-z0-9_.-]{1,60}", value) or (key and key.lower() in value):
+            values[n] = "?"
+    return "type {}, code {}".format(*values)
 
 
 def answer_fields(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -164,6 +165,55 @@ def test_a_bad_answer_is_a_clear_error_and_is_not_retried(
 
     assert backend.call("/?prompt=hi").answer == error(status, exc, "backend")
     assert len(endpoint.received) == 1
+
+
+def gzip_bomb(megabytes: int) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return b"".join(packer.compress(bytes(1_000_000)) for _ in range(megabytes)) + packer.flush()
+
+
+@pytest.mark.parametrize("status", [200, 307, 429, 500])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_large_answer_is_not_read_to_its_end(
+    backend: Service, endpoint: Endpoint, status: int, encoding: str
+) -> None:
+    body = gzip_bomb(300) if encoding == "gzip" else bytes(300_000_000)
+    endpoint.will_send(answer(status, body, f"Content-Encoding: {encoding}"))
+    before = backend.peak_mib()
+
+    reply = backend.call("/?prompt=hi")
+
+    assert reply.status == (429 if status == 429 else 502)
+    assert backend.peak_mib() < before + 30, "expected far less than the body's 300 MB"
+
+
+@pytest.mark.parametrize(
+    ("fields", "logged"),
+    [
+        ({"type": "not_found_error", "code": "gpt-4.1"}, "not_found_error, code gpt-4.1"),
+        ({"type": None, "code": 1234}, "?, code 1234"),
+        ({"type": "a\n[1] forged", "code": "a\u0085b"}, "?, code ?"),
+        ({"type": KEY, "code": f"bad.{KEY}"}, "?, code ?"),
+        ({"type": "a" * 61, "code": ["a"]}, "?, code ?"),
+        ("model not found", "?, code ?"),
+    ],
+)
+def test_an_errors_type_and_code_are_logged_if_they_are_safe(
+    backend: Service, endpoint: Endpoint, fields: object, logged: str
+) -> None:
+    start = len(backend.log)
+    endpoint.will_send(as_json(400, {"error": fields}))
+
+    assert backend.call("/?prompt=hi").status == 502
+    assert f"the model's endpoint answered 400: type {logged}\n" in backend.log[start:]
+
+
+def test_what_a_malformed_answer_quotes_is_not_logged(backend: Service, endpoint: Endpoint) -> None:
+    start = len(backend.log)
+    endpoint.will_send(f"HTTP/1.1 200 OK\r\n{KEY}\r\n\r\n".encode())
+
+    assert backend.call("/?prompt=hi").answer == error(502, UNREACHABLE, "backend")
+    assert f"{UNREACHABLE}: RemoteProtocolError\n" in backend.log[start:]
 
 
 @pytest.mark.parametrize("when", ["7", "Fri, 31 Dec 1999 23:59:59 GMT"])
