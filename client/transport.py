@@ -127,7 +127,10 @@ class PooledAdapter(BaseAdapter):
                     try:
                         sock.connect(address)
                         sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-                        return Connection(self.secured(sock, host) if parts.scheme == "https" else sock)
+                        if parts.scheme == "https":
+                            sock = self.secured(sock, host)
+                            sock.do_handshake()
+                        return Connection(sock)
                     except BaseException as failed:
                         sock.close()
                         if not isinstance(failed, OSError):
@@ -138,11 +141,13 @@ class PooledAdapter(BaseAdapter):
         raise NotConnected(str(error)) from error
 
     def secured(self, sock: socket, host: str) -> Any:  # noqa: ANN401  gevent's SSLSocket
-        """Return the socket after a TLS handshake in which the host's certificate was verified."""
+        """Return a TLS socket in place of this one; its handshake will verify the host's certificate."""
         if self.tls is None:
-            self.tls = SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-            self.tls.load_verify_locations(self.ca_file or DEFAULT_CA_BUNDLE_PATH)
-        return self.tls.wrap_socket(sock, server_hostname=host)
+            tls = SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+            tls.load_verify_locations(self.ca_file or DEFAULT_CA_BUNDLE_PATH)
+            self.tls = tls
+        # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
+        return self.tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
     def release(self, key: tuple[str, str], connection: Connection, reusable: bool) -> None:  # noqa: FBT001
         """Put a connection back into the pool, or close it."""
