@@ -8,7 +8,8 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
+from contextlib import suppress
+from functools import cached_property, partial
 from select import POLLIN
 from time import monotonic
 from typing import Any
@@ -23,7 +24,7 @@ from requests.adapters import BaseAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from client.answer import Answer
-from client.dns import DnsCache
+from client.dns import AddressInfo, DnsCache
 from client.errors import NotConnected
 
 # Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
@@ -66,7 +67,6 @@ class PooledAdapter(BaseAdapter):
     def __init__(self, ca_file: str | None = None) -> None:
         super().__init__()
         self.ca_file = ca_file
-        self.tls: SSLContext | None = None
         self.dns = DnsCache()
         self.idle: dict[tuple[str, str], deque[Connection]] = {}
         self.sweeper: gevent.Greenlet | None = None
@@ -117,37 +117,45 @@ class PooledAdapter(BaseAdapter):
         return None
 
     def connect(self, parts: SplitResult, timeout: float | None) -> Connection:
-        """Return a new connection."""
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        error: Exception = OSError(f"{host} has no address")
-        with gevent.Timeout(timeout, NotConnected(f"not connected within {timeout} s")):
-            try:
-                for family, kind, protocol, _, address in self.dns.addresses(host, port):
-                    sock = socket(family, kind, protocol)
-                    try:
-                        sock.connect(address)
-                        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-                        if parts.scheme == "https":
-                            sock = self.secured(sock, host)
-                            sock.do_handshake()
-                        return Connection(sock)
-                    except BaseException as failed:
-                        sock.close()
-                        if not isinstance(failed, OSError):
-                            raise
-                        error = failed
-            except OSError as failed:
-                error = failed
-        raise NotConnected(str(error)) from error
+        """Return a new connection to the first of the host's addresses that takes one."""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            with gevent.Timeout(timeout, exception=False):
+                *others, last = self.dns.addresses(parts.hostname or "", port)
+                for address in others:
+                    with suppress(OSError):
+                        # One that hangs leaves half of the time to the next.
+                        return self.connect_to(address, parts, timeout and timeout / 2)
+                return self.connect_to(last, parts, None)
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+        raise NotConnected(f"not connected within {timeout} s")
 
-    def secured(self, sock: socket, host: str) -> Any:  # noqa: ANN401  gevent's SSLSocket
-        """Return a TLS socket in place of this one; its handshake will verify the host's certificate."""
-        if self.tls is None:
-            tls = SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-            tls.load_verify_locations(self.ca_file or DEFAULT_CA_BUNDLE_PATH)
-            self.tls = tls
-        # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
-        return self.tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    def connect_to(self, info: AddressInfo, parts: SplitResult, timeout: float | None) -> Connection:
+        """Return a new connection to one address, after a TLS handshake for https."""
+        family, kind, protocol, _, address = info
+        sock = socket(family, kind, protocol)
+        try:
+            sock.settimeout(timeout)
+            sock.connect(address)
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            if parts.scheme == "https":
+                # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
+                sock = self.tls.wrap_socket(
+                    sock, do_handshake_on_connect=False, server_hostname=parts.hostname
+                )
+                sock.do_handshake()
+            return Connection(sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    @cached_property
+    def tls(self) -> SSLContext:
+        """The context of TLS connections, which verifies the server's certificate and host name."""
+        context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.ca_file or DEFAULT_CA_BUNDLE_PATH)
+        return context
 
     def release(self, key: tuple[str, str], connection: Connection, reusable: bool) -> None:  # noqa: FBT001
         """Put a connection back into the pool, or close it."""
