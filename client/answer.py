@@ -33,6 +33,7 @@ class Answer:
         self.done: Callable[[bool], None] | None = done
         self.status, self.reason = 0, b""
         self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self.header_names: set[bytes] = set()
         self.header_count = 0
         self.head_complete = self.complete = self.keep_alive = False
         self.delimited = False  # whether it says where its body ends
@@ -52,9 +53,16 @@ class Answer:
         self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_complete:  # trailers are dropped (RFC 9110 section 6.5.1 allows that)
-            self.headers[name.decode("latin-1")] = value.decode("latin-1")
-            self.header_count += 1
+        if self.head_complete:
+            return  # a trailer, which may be dropped (RFC 9110 section 6.5.1)
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        if (lower := name.lower()) in self.header_names:  # `key in self.headers` is slow
+            text = f"{self.headers[key]}, {text}"  # RFC 9110 section 5.3
+        self.header_names.add(lower)
+        self.headers[key] = text
+        self.header_count += 1
+        if self.header_count > MAX_HEADERS:
+            raise Unreadable(f"more than {MAX_HEADERS} headers")
 
     def on_headers_complete(self) -> None:
         self.status = status = self.parser.get_status_code()
@@ -62,8 +70,6 @@ class Answer:
             return  # an interim answer; llhttp itself stops at a 101
         if not 200 <= status < 600 or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
-        if self.header_count > MAX_HEADERS:
-            raise Unreadable(f"{self.header_count} headers")
         transfer_coding, coding = self.headers.get("Transfer-Encoding"), self.headers.get("Content-Encoding")
         if transfer_coding and transfer_coding.lower() != "chunked":
             raise Unreadable(f"Transfer-Encoding: {transfer_coding}")
@@ -89,6 +95,7 @@ class Answer:
             self.complete = True
         else:  # an interim answer (RFC 9110 section 15.2)
             self.headers.clear()
+            self.header_names.clear()
             self.header_count = 0
             self.reason = b""
 

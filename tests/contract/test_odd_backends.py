@@ -122,6 +122,9 @@ BROKEN = {
     "a length and chunks": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + ONE_CHUNK,
     "gzip as transfer coding": OK + b"Transfer-Encoding: gzip\r\n\r\n" + PACKED,
     "chunked twice": OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + ONE_CHUNK + b"0\r\n\r\n",
+    "gzip, then chunked, in two lines": (
+        OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + ONE_CHUNK + b"0\r\n\r\n"
+    ),
     "chunked, then gzip": OK + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + ONE_CHUNK + b"0\r\n\r\n",
     "xchunked": OK + b"Transfer-Encoding: xchunked\r\n\r\n" + ONE_CHUNK + b"0\r\n\r\n",
     "no chunk size": CHUNKED + b"\r\n" + BODY,
