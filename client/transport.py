@@ -21,7 +21,7 @@ from gevent.monkey import get_original
 from gevent.socket import IPPROTO_TCP, TCP_NODELAY, socket
 from gevent.ssl import SSLContext
 from requests.adapters import BaseAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers, select_proxy
 
 from client.answer import Answer
 from client.dns import AddressInfo, DnsCache
@@ -58,7 +58,8 @@ class Connection:
 class PooledAdapter(BaseAdapter):
     """Send requests over pooled HTTP/1.1 connections; mount it in a Session or call send().
 
-    Without proxies and client certificates. A server's certificate is always verified.
+    For the greenlets of one thread. Without proxies, client certificates and cookies. A server's certificate
+    is always verified.
 
     Args:
         ca_file: PEM file of the CAs to trust; without it those that requests trusts.
@@ -103,7 +104,9 @@ class PooledAdapter(BaseAdapter):
         response.status_code = answer.status
         response.reason = answer.reason.decode("latin-1")
         response.headers = answer.headers
+        response.encoding = get_encoding_from_headers(answer.headers)
         response.url, response.request, response.raw = url, request, answer
+        response.connection = self  # type: ignore[assignment]  # an HTTPAdapter, for requests
         return response
 
     def pooled(self, parts: SplitResult) -> Connection | None:
@@ -187,10 +190,10 @@ class PooledAdapter(BaseAdapter):
 
 def serialize(request: requests.PreparedRequest, parts: SplitResult) -> bytes:
     """Return the bytes of a request (RFC 9112 section 3)."""
-    target = parts.path or "/"
-    if parts.query:
-        target = f"{target}?{parts.query}"
-    headers = {"Host": parts.netloc.rpartition("@")[2], **request.headers}
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    start = f"{request.method!s} {target} HTTP/1.1"
+    host = {} if "Host" in request.headers else {"Host": parts.netloc.rpartition("@")[2]}
+    headers = {**host, **request.headers}
     head = "".join(
         f"{name}: {value if isinstance(value, str) else value.decode('latin-1')}\r\n"
         for name, value in headers.items()
@@ -198,8 +201,8 @@ def serialize(request: requests.PreparedRequest, parts: SplitResult) -> bytes:
     body = request.body.encode() if isinstance(request.body, str) else request.body or b""
     if not isinstance(body, bytes):
         raise requests.RequestException("a body must be bytes or str")
-    if not (target.isascii() and target.isprintable()) or " " in target:
-        raise requests.exceptions.InvalidURL(f"a character that is not allowed in {target[:100]!r}")
+    if not (start.isascii() and start.isprintable()) or start.count(" ") != 2:
+        raise requests.exceptions.InvalidURL(f"a character that is not allowed in {start[:100]!r}")
     if head.count("\r") != len(headers) or head.count("\n") != len(headers):
         raise requests.exceptions.InvalidHeader("a line break in a header")
-    return f"{request.method!s} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+    return f"{start}\r\n{head}\r\n".encode("latin-1") + body

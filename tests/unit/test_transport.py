@@ -10,6 +10,7 @@ from threading import Event
 import gevent
 import pytest
 import requests
+from requests.auth import HTTPDigestAuth
 
 from client import transport
 from client.errors import Disconnected, NotConnected, Unreadable
@@ -62,6 +63,46 @@ def test_a_session_gets_an_answer(session: requests.Session, upstream: ScriptedB
     assert (response.headers["retry-after"], response.headers["X-TWICE"]) == ("7", "1")
     assert response.url == base + target
     assert b"\r\nX-Mine: y\r\n" in upstream.seen(target)[0]
+
+
+def test_a_text_is_decoded_as_its_content_type_says(
+    session: requests.Session, upstream: ScriptedBackend, base: str
+) -> None:
+    latin = sends(answer(200, "ä".encode("latin-1"), "Content-Type: text/plain; charset=iso-8859-1"))
+
+    assert session.get(base + upstream.will(latin)).text == "ä"
+
+
+def test_repeated_headers_are_joined(session: requests.Session, upstream: ScriptedBackend, base: str) -> None:
+    repeated = sends(answer(200, b"{}", "Via: a", "X: y", "via: b", "VIA: c"))
+
+    headers = session.get(base + upstream.will(repeated)).headers
+
+    assert (headers["Via"], headers["X"]) == ("a, b, c", "y")
+
+
+def test_a_digest_is_sent_where_it_is_asked_for(
+    session: requests.Session, upstream: ScriptedBackend, base: str
+) -> None:
+    challenge = answer(401, b"", 'WWW-Authenticate: Digest realm="a", nonce="b", qop="auth"')
+    target = upstream.will(sends_and_stays(challenge), sends_and_stays(HELLO))
+
+    response = session.get(base + target, auth=HTTPDigestAuth("user", "password"))
+
+    assert response.content == BODY
+    assert b"\r\nAuthorization: Digest " in upstream.seen(target)[1]
+
+
+def test_a_host_header_of_the_callers_own_is_the_only_one(
+    session: requests.Session, upstream: ScriptedBackend, base: str
+) -> None:
+    target = upstream.will(sends(HELLO))
+
+    session.get(base + target, headers={"host": "his.own"})
+
+    assert [
+        line for line in upstream.seen(target)[0].split(b"\r\n") if line.lower().startswith(b"host:")
+    ] == [b"host: his.own"]
 
 
 def test_a_gzip_body_is_decoded_also_in_pieces(
@@ -157,6 +198,17 @@ def test_what_is_not_supported_is_refused(session: requests.Session, base: str, 
 def test_a_url_that_would_break_the_request_is_refused(adapter: PooledAdapter, base: str, url: str) -> None:
     prepared = requests.Request("GET", base).prepare()
     prepared.url = base + url
+
+    with pytest.raises(requests.exceptions.InvalidURL):
+        adapter.send(prepared)
+
+
+@pytest.mark.parametrize("method", ["GET /", "GET\r\nX:", "GËT"])
+def test_a_method_that_would_break_the_request_is_refused(
+    adapter: PooledAdapter, base: str, method: str
+) -> None:
+    prepared = requests.Request("GET", base).prepare()
+    prepared.method = method
 
     with pytest.raises(requests.exceptions.InvalidURL):
         adapter.send(prepared)
