@@ -14,8 +14,8 @@ from common.budget import BUFFERED
 
 READ_BYTES = 16_384  # at most in one read; other greenlets run before the next
 MAX_HEADERS = 100
-# Bytes of heads, interim answers, chunk framing and trailers: a fixed part and one that grows with the
-# body, of which the smallest chunks (RFC 9112 section 7.1) take five for each byte.
+# Bytes of heads, interim answers, chunk framing and trailers: in a row, and in all beyond a part that grows
+# with the body, of which the smallest chunks (RFC 9112 section 7.1) take five for each byte.
 MAX_FRAMING_BYTES, MAX_FRAMING_RATIO = 65_536, 8
 
 
@@ -40,6 +40,7 @@ class Answer:
         self.length: int | None = None  # of the encoded body, if it is known beforehand
         self.encoded = bytearray()  # body bytes that read() has not returned yet
         self.received = self.received_body = 0
+        self.received_until_body = 0  # up to and with the latest part of the body
         self.gzip: GzipDecoder | None = None
         self.parser = HttpResponseParser(self)
 
@@ -89,6 +90,7 @@ class Answer:
             raise Unreadable("an answer to HEAD has a body")
         self.encoded += data
         self.received_body += len(data)
+        self.received_until_body = self.received
 
     def on_message_complete(self) -> None:
         if self.head_complete:
@@ -149,7 +151,10 @@ class Answer:
             self.keep_alive = False
         if self.complete:
             return self.finish(reusable=self.keep_alive)
-        if self.received > MAX_FRAMING_BYTES + MAX_FRAMING_RATIO * self.received_body:
+        if (
+            self.received > MAX_FRAMING_BYTES + self.received_until_body
+            or self.received > MAX_FRAMING_BYTES + MAX_FRAMING_RATIO * self.received_body
+        ):
             raise Unreadable(f"{self.received_body} bytes of body in {self.received} bytes")
         return None
 
