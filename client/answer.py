@@ -184,6 +184,9 @@ class Answer:
                     break
                 held += self.hold(held, len(decoded), amount)
                 self.receive()
+        except BaseException:
+            self.close()
+            raise
         finally:
             BUFFERED.release(held)
         return bytes(decoded)
@@ -202,7 +205,6 @@ class Answer:
         if more <= 0:
             return 0
         if not BUFFERED.take(more):
-            self.close()
             raise BudgetExceeded(f"{BUFFERED.held} of {BUFFERED.limit} bytes are held")
         return more
 

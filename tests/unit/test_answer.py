@@ -6,6 +6,7 @@ import pytest
 
 from client.answer import MAX_FRAMING_BYTES, READ_BYTES, Answer
 from client.errors import Unreadable
+from tests.scripted_backend import answer
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -45,3 +46,13 @@ def test_trailers_are_bounded_also_after_a_large_body() -> None:
 
     assert done == [False]
     assert sock.received < sum(map(len, chunks)) + MAX_FRAMING_BYTES + 2 * READ_BYTES
+
+
+def test_a_body_that_cannot_be_decoded_closes_its_connection() -> None:
+    sent = answer(200, b"no gzip" * 10_000, "Content-Encoding: gzip")
+    broken, done = ask(FakeSocket(sent[:READ_BYTES]))
+
+    with pytest.raises(Unreadable):
+        broken.read()
+
+    assert done == [False]
