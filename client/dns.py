@@ -42,8 +42,7 @@ class DnsCache:
         """
         entry = self.entries.setdefault((host, port), Entry([]))
         query = entry.query
-        failed = query is not None and query.ready() and not query.successful()
-        if query is None or failed or monotonic() > entry.queried + TTL:
+        if query is None or monotonic() > entry.queried + TTL or (query.ready() and not entry.addresses):
             query = entry.query = gevent.spawn(self.refresh, entry, host, port)
             entry.queried = monotonic()
         return entry.addresses or query.get()

@@ -96,6 +96,7 @@ def test_the_last_good_answer_outlives_a_failing_resolver(clock: list[float], re
     for _ in range(3):
         assert lookup(cache) == ["first"]
         gevent.sleep(0)
+    assert resolver.queries == 2, "a failing resolver should not be asked more often than its answers last"
 
 
 def test_a_name_that_never_resolved_is_an_error_and_is_asked_for_again(
