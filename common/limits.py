@@ -22,7 +22,8 @@ def hold_answers(app: Flask, error_response: ErrorResponse) -> None:
     @app.after_request
     def hold(response: Response) -> Response:
         size = response.content_length or 0
-        if request.path in PROBE_PATHS:
+        # A file is sent in pieces and held by nobody; werkzeug would not call back once it is sent.
+        if request.path in PROBE_PATHS or response.direct_passthrough:
             return response
         if not BUFFERED.take(size):
             return error_response(ServiceUnavailable("too many large answers at once", retry_after=1))

@@ -4,13 +4,14 @@ import logging
 from typing import Any, NoReturn
 
 import pytest
-from flask import Flask, abort
+from flask import Flask, abort, send_file
 from flask.testing import FlaskClient
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.test import TestResponse
 
 from backend.app import create_app
 from backend.settings import Settings
+from common.budget import BUFFERED
 from common.web import json_app
 
 
@@ -124,3 +125,18 @@ def test_every_http_error_is_json_with_its_status(status: int) -> None:
 
     assert (code, content["status_code"], content["source"]) == (status, status, "backend")
     assert content["exc"]
+
+
+def test_an_answer_counts_as_held_until_it_is_closed_and_a_file_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BUFFERED, "held", 0)
+    app = json_app("backend", 1)
+    app.add_url_rule("/json", "json", lambda: {"status_code": 200})
+    app.add_url_rule("/file", "file", lambda: send_file(__file__))
+
+    with app.test_client().get("/json") as response:
+        assert BUFFERED.held == len(response.data)
+    with app.test_client().get("/file") as response:
+        assert (response.status_code, BUFFERED.held) == (200, 0)
+    assert BUFFERED.held == 0
