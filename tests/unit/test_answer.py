@@ -32,7 +32,7 @@ def ask(sock: FakeSocket) -> tuple[Answer, list[bool]]:
     """Return the answer once its head has arrived, and what `done` was called with until now."""
     done: list[bool] = []
     it = Answer(sock, "GET", done.append)
-    it.ask(b"GET / HTTP/1.1\r\n\r\n")
+    it.exchange(b"GET / HTTP/1.1\r\n\r\n")
     return it, done
 
 
