@@ -78,8 +78,10 @@ def test_no_refused_query_costs_more_than_the_costliest_answered_one(backend: Se
     assert max(refused.values()) < 1.1 * costliest
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(40, marks=pytest.mark.full)])
-def test_40_callers_whose_queries_are_refused_do_not_stop_the_worker(backend: Service, seconds: int) -> None:
+@pytest.mark.parametrize(("seconds", "limit"), [(2, 5), pytest.param(40, 1, marks=pytest.mark.full)])
+def test_40_callers_whose_queries_are_refused_do_not_stop_the_worker(
+    backend: Service, seconds: int, limit: int
+) -> None:
     workers, over = backend.workers(), threading.Event()
     sent = request(f"/?{REFUSED['conditions']}")
 
@@ -104,5 +106,5 @@ def test_40_callers_whose_queries_are_refused_do_not_stop_the_worker(backend: Se
         statuses = {status for each in calls for status in each.result()}
 
     assert statuses == {400}
-    assert max(health) < 1
+    assert max(health) < limit
     assert backend.workers() == workers, "expected no worker to be replaced"
