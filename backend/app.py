@@ -1,15 +1,21 @@
-"""The backend's route. The logic behind it may change; the contract stays."""
+"""The backend's routes. The logic behind them may change; the contract stays."""
 
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask import Flask, request
+from flask import Blueprint, Flask, request
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, RequestURITooLarge
 
+from backend.answers import AnsweringFlask
+from backend.description import answer_description
 from backend.logic import import_logic
+from backend.parameters import checked
+from backend.served_by import name_pod
 from backend.settings import Settings
-from common.contract import MAX_QUERY_BYTES
+from common.contract import MAX_QUERY_BYTES, RESERVED_PATHS
+from common.settings import SettingsError
+from common.version import answer_version
 from common.web import json_app
 
 MAX_PARAMETERS = 1000
@@ -18,15 +24,34 @@ MAX_PARAMETERS = 1000
 def create_app(settings: Settings) -> Flask:
     """Return the backend as a Flask application."""
     logic = import_logic(settings)
-    app = json_app("backend", settings.max_in_flight, logic.ready)
+    app = json_app("backend", settings.max_in_flight, logic.ready, settings.max_request_bytes, AnsweringFlask)
+    app.config.update(ANSWER_TIMEOUT=settings.answer_timeout, STREAM_TIMEOUT=settings.stream_timeout)
+    app.extensions["close"] = logic.close
+    name_pod(app, settings)
+    answer_version(app, settings)
+    answer_description(app, logic)
+    if isinstance(logic.answer, Blueprint):
+        app.register_blueprint(logic.answer)
+        refuse_reserved_paths(app, settings.logic)
+        return app
+    function, declared = logic.answer, logic.parameters
 
     @app.get("/")
-    def answer() -> dict[str, Any]:
-        fields = logic.answer(parameters(request.query_string))
-        contract = {"status_code": 200, "message": fields["message"], "source": "backend"}
-        return contract | fields | contract
+    def answer() -> Any:  # noqa: ANN401  checked by the application
+        query = parameters(request.query_string)
+        return function(query if declared is None else checked(declared, query))
 
     return app
+
+
+def refuse_reserved_paths(app: Flask, logic: str) -> None:
+    """Raise SettingsError if a logic has a route for what each service answers itself."""
+    for rule in app.url_map.iter_rules():
+        path = "/" + "/".join(filter(None, rule.rule.split("/")))
+        if path in RESERVED_PATHS and rule.endpoint != path[1:].partition(".")[0]:
+            raise SettingsError(
+                f"LOGIC={logic!r} has a route {rule.rule!r}; expected any but {', '.join(RESERVED_PATHS)}"
+            )
 
 
 def parameters(query: bytes) -> ImmutableMultiDict[str, str]:

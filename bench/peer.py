@@ -92,7 +92,7 @@ def start(services: ExitStack, runtime: Runtime, peer: Peer) -> Started:
 
     def serve(app: str, port: int) -> int:
         command = [python, *peer.command.format(app=app, port=port).split()]
-        settings = variables | {"PORT": str(port)}
+        settings = variables | {"PORT": str(port), "METRICS_PORT": str(free_port())}
         service = running(runtime, f"{peer.key}-{app}", command, peer.folder, settings)
         return wait_for(f"http://127.0.0.1:{port}/", services.enter_context(service)).pid()
 

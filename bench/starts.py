@@ -12,7 +12,8 @@ from bench.services import free_port
 def start(service: str) -> float:
     """Start a service, stop it after its first answer, and return the seconds between start and answer."""
     port = free_port()
-    environ = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
+    addresses = {"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": str(free_port())}
+    environ = os.environ | addresses | {"WORKERS": "1"}
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", service], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -6,7 +6,6 @@ from typing import Any
 import gevent
 import requests
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-from requests.structures import CaseInsensitiveDict
 
 from client.errors import BudgetExceeded, Disconnected, Unreadable
 from client.gzip_decoder import GzipDecoder
@@ -32,8 +31,7 @@ class Answer:
         self.sock, self.method = sock, method
         self.done: Callable[[bool], None] | None = done
         self.status, self.reason = 0, b""
-        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-        self.header_names: set[bytes] = set()
+        self.headers: dict[bytes, bytes] = {}  # by lower-case names
         self.header_count = 0
         self.head_complete = self.complete = self.keep_alive = False
         self.delimited = False  # whether it says where its body ends
@@ -56,11 +54,8 @@ class Answer:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head_complete:
             return  # a trailer, which may be dropped (RFC 9110 section 6.5.1)
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        if (lower := name.lower()) in self.header_names:  # `key in self.headers` is slow
-            text = f"{self.headers[key]}, {text}"  # RFC 9110 section 5.3
-        self.header_names.add(lower)
-        self.headers[key] = text
+        key, headers = name.lower(), self.headers
+        headers[key] = headers[key] + b", " + value if key in headers else value  # RFC 9110 section 5.3
         self.header_count += 1
         if self.header_count > MAX_HEADERS:
             raise Unreadable(f"more than {MAX_HEADERS} headers")
@@ -71,23 +66,30 @@ class Answer:
             return  # an interim answer; llhttp itself stops at a 101
         if not 200 <= status < 600 or self.parser.get_http_version() not in ("1.0", "1.1"):
             raise Unreadable(f"HTTP/{self.parser.get_http_version()} {status}")
-        transfer_coding, coding = self.headers.get("Transfer-Encoding"), self.headers.get("Content-Encoding")
-        if transfer_coding and transfer_coding.lower() != "chunked":
-            raise Unreadable(f"Transfer-Encoding: {transfer_coding}")
-        if coding and coding.lower() == "gzip":
+        transfer_coding, coding = (
+            self.headers.get(b"transfer-encoding"),
+            self.headers.get(b"content-encoding"),
+        )
+        if transfer_coding and transfer_coding.lower() != b"chunked":
+            raise Unreadable(f"Transfer-Encoding: {transfer_coding!r}")
+        if coding and coding.lower() == b"gzip":
             self.gzip = GzipDecoder()
-        elif coding and coding.lower() != "identity":
-            raise Unreadable(f"Content-Encoding: {coding}")
-        if length := self.headers.get("Content-Length"):
+        elif coding and coding.lower() != b"identity":
+            raise Unreadable(f"Content-Encoding: {coding!r}")
+        if length := self.headers.get(b"content-length"):
             self.length = int(length)  # llhttp refuses what is not a 64-bit number
         self.delimited = bool(length or transfer_coding)
         self.keep_alive = self.parser.should_keep_alive()  # llhttp forgets it when the answer is complete
         self.head_complete = True
-        self.complete = self.method == "HEAD"
+        if status in (204, 304):  # without a body, whatever they say (RFC 9112 section 6.3)
+            self.complete = True
+            self.keep_alive = self.keep_alive and not (transfer_coding or self.length)
+        elif self.method == "HEAD":
+            self.complete = True
 
     def on_body(self, data: bytes) -> None:
         if self.complete:
-            raise Unreadable("an answer to HEAD has a body")
+            raise Unreadable("an answer that can have no body has one")
         self.encoded += data
         self.received_body += len(data)
         self.received_until_body = self.received
@@ -97,7 +99,6 @@ class Answer:
             self.complete = True
         else:  # an interim answer (RFC 9110 section 15.2)
             self.headers.clear()
-            self.header_names.clear()
             self.header_count = 0
             self.reason = b""
 
@@ -112,7 +113,9 @@ class Answer:
         """
         try:
             if (sent := self.sock.send(message)) < len(message):  # nearly always all of it
-                self.sock.sendall(message[sent:])
+                self.sock.sendall(memoryview(message)[sent:])
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # what closes before it has read all may have answered, which receive() tells
         except BaseException as error:  # noqa: BLE001  raised again
             raise self.failed(error) from error.__cause__
         while not self.head_complete:
@@ -165,7 +168,11 @@ class Answer:
             del self.parser  # which refers to this object
             done(reusable)
 
-    # What requests.Response and its user call.
+    # What its user calls, or requests.Response.
+
+    def header(self, name: bytes) -> str:
+        """Return the value of a header with this lower-case name, several joined by commas; "" without."""
+        return self.headers[name].decode("latin-1") if name in self.headers else ""
 
     def read(self, amount: int | None = None) -> bytes:
         """Return `amount` decoded bytes, less only at the end; all of them without `amount`."""
@@ -190,6 +197,17 @@ class Answer:
         finally:
             BUFFERED.release(held)
         return bytes(decoded)
+
+    def read1(self, amount: int) -> bytes:
+        """Return up to `amount` decoded bytes as soon as there are any; b"" at the end."""
+        try:
+            while not (piece := self.decode(amount)) and not (self.complete and not self.encoded):
+                if not self.encoded:
+                    self.receive()
+        except BaseException:
+            self.close()
+            raise
+        return piece
 
     def decode(self, amount: int) -> bytes:
         """Return up to `amount` bytes, 0 for any number, of what has been received."""

@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass
 
-from common.settings import ServiceSettings, number, setting
+from common.settings import ServiceSettings, flag, number, setting
 from common.urls import base_url, masked_url
 
 ALLOWED = (
@@ -63,9 +63,17 @@ class Settings(ServiceSettings):
         "Largest answer accepted from the backend, in bytes once decoded.",
         default=1_048_576,
     )
+    page: bool = setting(
+        flag,
+        "Answer browsers with a page, which names Pods and nodes: `true` or `false`.",
+        default=True,
+        shown_default="true",
+    )
 
     def conflicts(self) -> list[str]:
-        if 2 * self.max_answer_bytes <= self.max_buffered_bytes:  # encoded and decoded, it is held twice
+        # Each is held twice: a body as it came and as it is sent, an answer encoded and decoded.
+        if 2 * (self.max_request_bytes + self.max_answer_bytes) <= self.max_buffered_bytes:
             return []
-        allowed = f"at most half of MAX_BUFFERED_BYTES={self.max_buffered_bytes}"
-        return [f"MAX_ANSWER_BYTES={self.max_answer_bytes} is not allowed: expected {allowed}"]
+        sizes = f"MAX_REQUEST_BYTES={self.max_request_bytes} and MAX_ANSWER_BYTES={self.max_answer_bytes}"
+        allowed = f"together at most half of MAX_BUFFERED_BYTES={self.max_buffered_bytes}"
+        return [f"{sizes} are not allowed: expected {allowed}"]

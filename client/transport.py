@@ -21,11 +21,13 @@ from gevent.monkey import get_original
 from gevent.socket import IPPROTO_TCP, TCP_NODELAY, socket
 from gevent.ssl import SSLContext
 from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers, select_proxy
 
 from client.answer import Answer
-from client.dns import AddressInfo, DnsCache
 from client.errors import NotConnected
+from client.request import serialize
+from common.dns import AddressInfo, DnsCache
 
 # Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
 # made together would all be made again together (seconds).
@@ -91,23 +93,34 @@ class PooledAdapter(BaseAdapter):
         url = request.url or ""
         if verify is not True or cert or (proxies and select_proxy(url, dict(proxies))):
             raise requests.RequestException("verify=False, client certificates and proxies are not supported")
-        parts = urlsplit(url)
         connect_timeout, read_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-        message = serialize(request, parts)
+        answer = self.exchange(request, connect_timeout, read_timeout)
+        response = requests.Response()
+        response.status_code = answer.status
+        response.reason = answer.reason.decode("latin-1")
+        response.headers = CaseInsensitiveDict(
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers.items()}
+        )
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.url, response.request, response.raw = url, request, answer
+        response.connection = self  # type: ignore[assignment]  # an HTTPAdapter, for requests
+        return response
+
+    def exchange(
+        self,
+        request: requests.PreparedRequest,
+        connect_timeout: float | None,
+        read_timeout: float | None = None,
+    ) -> Answer:
+        """Send a request and return the answer once its head is there, as send() does without a Response."""
+        message = serialize(request, parts := urlsplit(request.url or ""))
         connection = self.pooled(parts) or self.connect(parts, connect_timeout)
         connection.requests += 1
         connection.sock.settimeout(read_timeout)
         done = partial(self.release, parts[:2], connection)
         answer = Answer(connection.sock, request.method or "", done)
         answer.exchange(message)
-        response = requests.Response()
-        response.status_code = answer.status
-        response.reason = answer.reason.decode("latin-1")
-        response.headers = answer.headers
-        response.encoding = get_encoding_from_headers(answer.headers)
-        response.url, response.request, response.raw = url, request, answer
-        response.connection = self  # type: ignore[assignment]  # an HTTPAdapter, for requests
-        return response
+        return answer
 
     def pooled(self, parts: SplitResult) -> Connection | None:
         """Return a usable idle connection, the one that was used last; close those that are not usable."""
@@ -143,10 +156,9 @@ class PooledAdapter(BaseAdapter):
             sock.connect(address)
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             if parts.scheme == "https":
+                host = (parts.hostname or "").rstrip(".")  # RFC 6066 section 3
                 # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
-                sock = self.tls.wrap_socket(
-                    sock, do_handshake_on_connect=False, server_hostname=parts.hostname
-                )
+                sock = self.tls.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=host)
                 sock.do_handshake()
             return Connection(sock)
         except BaseException:
@@ -186,23 +198,3 @@ class PooledAdapter(BaseAdapter):
         for idle in self.idle.values():
             while idle:
                 idle.pop().sock.close()
-
-
-def serialize(request: requests.PreparedRequest, parts: SplitResult) -> bytes:
-    """Return the bytes of a request (RFC 9112 section 3)."""
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    start = f"{request.method!s} {target} HTTP/1.1"
-    host = {} if "Host" in request.headers else {"Host": parts.netloc.rpartition("@")[2]}
-    headers = {**host, **request.headers}
-    head = "".join(
-        f"{name}: {value if isinstance(value, str) else value.decode('latin-1')}\r\n"
-        for name, value in headers.items()
-    )
-    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
-    if not isinstance(body, bytes):
-        raise requests.RequestException("a body must be bytes or str")
-    if not (start.isascii() and start.isprintable()) or start.count(" ") != 2:
-        raise requests.exceptions.InvalidURL(f"a character that is not allowed in {start[:100]!r}")
-    if head.count("\r") != len(headers) or head.count("\n") != len(headers):
-        raise requests.exceptions.InvalidHeader("a line break in a header")
-    return f"{start}\r\n{head}\r\n".encode("latin-1") + body

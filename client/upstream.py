@@ -1,30 +1,24 @@
-"""Calls to the backend, all of them: how they are made, how long they may take, and what may go wrong.
+"""Calls to the backend, all of them: how they are made, and how long they may take."""
 
-HTTPException               what the client answers with
-├── UpstreamError
-│   ├── Unreachable         502  no connection within MAX_CONNECT_SECONDS, retries included
-│   ├── BrokenOff           502  the connection was lost before the answer was whole
-│   ├── BadAnswer           502  not HTTP, no JSON object, too large or a redirect
-│   └── TooSlow             504  no answer within ANSWER_TIMEOUT
-└── ServiceUnavailable      503  the answer does not fit MAX_BUFFERED_BYTES beside the others
-"""
-
-import json
-import math
-import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json import dumps
 from time import monotonic
-from typing import Any, NoReturn
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import gevent
 import requests
-from werkzeug.exceptions import HTTPException, RequestURITooLarge, ServiceUnavailable
+from werkzeug.exceptions import HTTPException
 
-from client.errors import BudgetExceeded, Disconnected, NotConnected
+from client.answer import Answer
+from client.answer_headers import passed_headers
+from client.errors import BadAnswer, BrokenOff, TooSlow, Unreachable, http_error
+from client.forwarding import checked_path, encoded
 from client.settings import Settings
 from client.transport import PooledAdapter
-from common.contract import MAX_CONNECT_SECONDS, MAX_QUERY_BYTES
+from common import strict_json
+from common.contract import IDEMPOTENT_METHODS, MAX_CONNECT_SECONDS, with_warning
 
 # For the first attempt to connect; each next one may take twice as long (seconds). A lost packet costs
 # little, since another attempt may well reach another Pod, and a busy machine still gets its time.
@@ -33,75 +27,71 @@ CONNECT_TIMEOUT = 0.5
 MIN_PAUSE, MAX_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
 MAX_BROKEN_OFF = 3
-# The same for every call: of a caller the backend sees nothing but the query.
+# The same for every call.
 HEADERS: Any = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
-
-class UpstreamError(HTTPException):
-    """The backend did not answer as it should."""
-
-    code = 502
-
-
-class Unreachable(UpstreamError):
-    """No connection within MAX_CONNECT_SECONDS."""
-
-    description = "backend unreachable"
-
-
-class BrokenOff(UpstreamError):
-    """The connection was lost before the answer was whole."""
-
-    description = "backend broke off its answer"
-
-
-class BadAnswer(UpstreamError):
-    """The answer is not HTTP, not a JSON object, too large or a redirect."""
-
-
-class TooSlow(UpstreamError):
-    """No whole answer within ANSWER_TIMEOUT."""
-
-    code = 504
+Attempted = TypeVar("Attempted")  # what an attempt returns
 
 
 @dataclass(frozen=True)
 class BackendAnswer:
-    """The backend's HTTP status, JSON object and Retry-After header, if any."""
+    """The backend's status, JSON (None to HEAD, and with 204 and 304), and headers that are passed on."""
 
     status: int
-    content: dict[str, Any]
-    retry_after: str | None
+    content: dict[str, Any] | None
+    headers: dict[str, str]
 
 
 class Upstream:
     """The backend behind a pool of connections."""
 
     def __init__(self, settings: Settings) -> None:
-        self.answer_timeout = settings.answer_timeout
+        self.answer_timeout, self.stream_timeout = settings.answer_timeout, settings.stream_timeout
         self.too_slow = f"backend did not answer within {settings.answer_timeout:g} s"
         self.max_answer_bytes = settings.max_answer_bytes
         self.adapter = PooledAdapter(settings.url_ca_file or None)
-        self.url = f"{settings.url}/"
+        self.url, self.base = settings.url, urlsplit(settings.url)
 
-    def get(self, query: bytes) -> BackendAnswer:
-        """Call the backend's `/`.
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: bytes = b"",
+        json: Mapping[str, Any] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> BackendAnswer:
+        """Call the backend.
 
-        Retries a failed connection until MAX_CONNECT_SECONDS, and an answer that was broken off a few
-        times: both are safe, since GET changes nothing. A call whose answer is late is not retried.
+        Retries a failed connection until MAX_CONNECT_SECONDS and, where the method is idempotent, an answer
+        that was broken off a few times. A call whose answer is late is not retried.
 
         Args:
-            query: the caller's query string, as it was sent.
+            method: the HTTP method.
+            path: percent-encoded, below the path of URL.
+            query: the query string, without `?`.
+            json: the body: bytes of JSON are sent as they are.
+            headers: in addition to HEADERS.
 
         Raises:
-            UpstreamError, ServiceUnavailable: see the top of this module.
-            RequestURITooLarge: the query is longer than the backend accepts.
+            HTTPException: see client.errors.
         """
-        # prepare() would parse and quote what encoded() has just made.
-        request = requests.PreparedRequest()
-        request.method, request.headers = "GET", HEADERS
-        request.url = f"{self.url}?{encoded(query)}" if query else self.url
-        broken_off = 0
+        return self.retried(self.request(method, path, query, json, headers), self.attempt)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        json: Mapping[str, Any] | bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> requests.PreparedRequest:
+        """Return the request of a call; see call()."""
+        url = self.url + checked_path(path)
+        return prepared(method, f"{url}?{encoded(query)}" if query else url, json, headers)
+
+    def retried(self, request: requests.PreparedRequest, attempt: Callable[..., Attempted]) -> Attempted:
+        """Make attempts until one succeeds, or none more is allowed; return its answer."""
+        method, broken_off = request.method or "", 0
         pause, connect_timeout = MIN_PAUSE, CONNECT_TIMEOUT
         reach_until = monotonic() + MAX_CONNECT_SECONDS
         answer_until = reach_until + self.answer_timeout
@@ -111,52 +101,64 @@ class Upstream:
             connect_within = max(0.01, min(connect_timeout, reach_until - monotonic(), 0.9 * left))
             try:
                 with gevent.Timeout(left, TooSlow(self.too_slow)):
-                    return self.call(request, connect_within)
-            except Unreachable:
+                    return attempt(request, connect_within)
+            except Unreachable:  # nothing was sent
                 connect_timeout *= 2
                 if monotonic() + pause >= reach_until:
                     raise
-            except BrokenOff:
+            except HTTPException as error:
+                error.description = with_warning(error.description, method)
                 broken_off += 1
-                if broken_off == MAX_BROKEN_OFF:
+                may_retry = isinstance(error, BrokenOff) and method in IDEMPOTENT_METHODS
+                if not may_retry or broken_off == MAX_BROKEN_OFF:
                     raise
                 reach_until = monotonic() + MAX_CONNECT_SECONDS
             gevent.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
 
-    def call(self, request: requests.PreparedRequest, connect_timeout: float) -> BackendAnswer:
+    def attempt(self, request: requests.PreparedRequest, connect_timeout: float) -> BackendAnswer:
         """Make one attempt and return the answer."""
-        # The caller bounds the reading: a limit for each read as well would be a timer more.
         try:
-            with self.adapter.send(request, timeout=(connect_timeout, None)) as response:
-                if 300 <= response.status_code < 400:
-                    raise BadAnswer("backend redirected instead of answering")
-                # One byte more than allowed tells "too large" without reading the rest.
-                body = response.raw.read(self.max_answer_bytes + 1)
-        except NotConnected as error:
-            raise Unreachable from error
-        except Disconnected as error:
-            raise BrokenOff from error
-        except BudgetExceeded as error:
-            raise ServiceUnavailable("too many large answers at once", retry_after=1) from error
+            return self.answer(request, self.send(request, connect_timeout))
         except requests.RequestException as error:
-            raise BadAnswer("backend's answer is not readable") from error
+            raise http_error(error) from error
 
+    def send(self, request: requests.PreparedRequest, connect_timeout: float) -> Answer:
+        """Send a request and return the answer, of which only the head has been read."""
+        # The caller bounds the reading: a limit for each read as well would be a timer more.
+        return self.adapter.exchange(request, connect_timeout)
+
+    def answer(self, request: requests.PreparedRequest, answer: Answer) -> BackendAnswer:
+        """Read an answer to its end and return what is passed on of it."""
+        status = answer.status
+        try:
+            if 300 <= status < 400 and status != 304:
+                raise BadAnswer("backend redirected instead of answering")
+            # One byte more than allowed tells "too large" without reading the rest.
+            body = answer.read(self.max_answer_bytes + 1)
+        finally:
+            answer.close()
         if len(body) > self.max_answer_bytes:
             raise BadAnswer(f"backend's answer is larger than {self.max_answer_bytes} bytes")
-        return BackendAnswer(response.status_code, json_object(body), retry_after(response))
+        content = None if request.method == "HEAD" or status in (204, 304) else json_object(body)
+        return BackendAnswer(status, content, passed_headers(answer, request.url or "", self.base))
 
 
-def encoded(query: bytes) -> str:
-    """Return the query with every character that a URL may not have percent-encoded.
-
-    Raises:
-        RequestURITooLarge: it is longer than the backend accepts.
-    """
-    text = quote(re.sub(rb"%(?![0-9A-Fa-f]{2})", b"%25", query), safe="%/?:@!$&'()*+,;=~-._")
-    if len(text) > MAX_QUERY_BYTES:
-        raise RequestURITooLarge(f"query of {len(text)} bytes once encoded; allowed: {MAX_QUERY_BYTES}")
-    return text
+def prepared(
+    method: str, url: str, json: Mapping[str, Any] | bytes | None, headers: Mapping[str, str] | None
+) -> requests.PreparedRequest:
+    """Return a request; prepare() would parse and quote what is checked already."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.headers = method, url, HEADERS
+    added = dict(headers or {})
+    if json is not None:
+        request.body = body = json if isinstance(json, bytes) else dumps(json).encode()
+        added |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    elif method in ("POST", "PUT", "PATCH"):
+        added["Content-Length"] = "0"  # RFC 9110 section 8.6
+    if added:
+        request.headers = HEADERS | added
+    return request
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -166,31 +168,9 @@ def json_object(body: bytes) -> dict[str, Any]:
         BadAnswer: the body is not JSON, or not an object.
     """
     try:
-        # decode() here: json would also take UTF-16 and UTF-32, which RFC 8259 section 8.1 does not allow.
-        content = DECODER.decode(body.decode())
+        content = strict_json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadAnswer("backend's answer is not JSON") from error
     if not isinstance(content, dict):
         raise BadAnswer("backend's answer is not a JSON object")
     return content
-
-
-def refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python reads and writes but JSON does not have."""
-    raise ValueError(name)
-
-
-def finite(text: str) -> float:
-    """Return the number, unless it overflows to infinity."""
-    value = float(text)
-    return value if math.isfinite(value) else refuse_constant(text)
-
-
-# Made once: json.loads() would make one for each answer.
-DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
-
-
-def retry_after(response: requests.Response) -> str | None:
-    """Return the Retry-After header if it is seconds or a date (RFC 9110 section 10.2.3)."""
-    value = response.headers.get("Retry-After")
-    return value if value and re.fullmatch(r"[A-Za-z0-9:, -]{1,40}", value) else None

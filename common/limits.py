@@ -8,52 +8,73 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import ServiceUnavailable
 
 from common.budget import BUFFERED
-from common.contract import PROBE_PATHS
+from common.contract import PROBE_PATHS, REFUSED, with_warning
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-ErrorResponse = Callable[[ServiceUnavailable], Response]
+ErrorResponse = Callable[..., Response]
+
+# What a request counts in the budget, in its environ: werkzeug does not call back on every end.
+HELD = "common.held"
 
 
 def hold_answers(app: Flask, error_response: ErrorResponse) -> None:
     """Count each answer in the process's budget until it is sent; what does not fit becomes a 503."""
 
     @app.after_request
-    def hold(response: Response) -> Response:
-        size = response.content_length or 0
-        # A file is sent in pieces and held by nobody; werkzeug would not call back once it is sent.
-        if request.path in PROBE_PATHS or response.direct_passthrough:
+    def hold_answer(response: Response) -> Response:
+        environ = request.environ  # each look at `request` is a call or two
+        if environ["PATH_INFO"] in PROBE_PATHS or response.direct_passthrough:  # a file is sent in pieces
             return response
-        if not BUFFERED.take(size):
-            return error_response(ServiceUnavailable("too many large answers at once", retry_after=1))
-        response.call_on_close(partial(BUFFERED.release, size))
+        try:
+            hold(environ, response.content_length or 0, "too many large answers at once")
+        except ServiceUnavailable as refusal:
+            refusal.description = with_warning(refusal.description, request.method)
+            return error_response(refusal)
         return response
 
 
+def hold(environ: "WSGIEnvironment", size: int, refusal: str) -> None:
+    """Count bytes in the process's budget until the request's answer is sent.
+
+    Raises:
+        ServiceUnavailable: they do not fit; described as `refusal`.
+    """
+    if not BUFFERED.take(size):
+        environ[REFUSED] = "bytes"
+        raise ServiceUnavailable(refusal, retry_after=1)
+    environ[HELD] = environ.get(HELD, 0) + size
+
+
 def limit_in_flight(app: Flask, limit: int, error_response: ErrorResponse) -> "WSGIApplication":
-    """Return the application, answering 503 while `limit` requests are in flight; probes always pass."""
+    """Return the application, answering 503 while `limit` requests are in flight; probes always pass.
+
+    A request is in flight, and its answer held, until the server closes the answer.
+    """
     limited, in_flight = app.wsgi_app, 0
     refusal = ServiceUnavailable(f"more than {limit} requests in flight", retry_after=1)
 
-    def done() -> None:
+    def done(environ: "WSGIEnvironment") -> None:
         nonlocal in_flight  # no lock: one thread, which switches only while it waits
         in_flight -= 1
+        BUFFERED.release(environ.pop(HELD, 0))
 
     def wsgi_app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         nonlocal in_flight
         if environ["PATH_INFO"] in PROBE_PATHS:
             return limited(environ, start_response)
         if in_flight >= limit:
+            environ[REFUSED] = "in_flight"
             with app.app_context():
-                return error_response(refusal)(environ, start_response)
+                return error_response(refusal, environ)(environ, start_response)
         in_flight += 1
         try:
             answer = limited(environ, start_response)
         except BaseException:
-            done()
+            done(environ)
             raise
-        return Closing(answer, done)
+        return Closing(answer, partial(done, environ))
 
     return wsgi_app
 

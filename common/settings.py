@@ -8,17 +8,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from common.budget import DEFAULT_BYTES
+from common.callers import proxies
 from common.cpu import cores_in_quota
-from common.urls import masked_url
+from common.resource import attributes_text
+from common.urls import base_url, masked_url
 
 
 class SettingsError(SystemExit):
     """The settings are not allowed: exit code 1 and a line on standard error for each bad one."""
 
 
+# What has a colon and is no `name:password`: host:port, and IPv6 addresses and networks with commas.
+PLAIN_COLONS = re.compile(r"[^:]*:[0-9]{1,5}|[0-9A-Fa-f.,/\[\] ]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.,/\[\] ]*")
+
+
 def masked(text: str) -> str:
-    """Return the text, masked if it is a URL or a connection string, perhaps in the wrong setting."""
-    return masked_url(text) if re.search(r"[@%=?#;&]|://", text) else text
+    """Return the text, masked if it looks like a URL or credentials, perhaps in the wrong setting."""
+    is_plain = ":" not in text or PLAIN_COLONS.fullmatch(text)
+    return text if is_plain and not re.search(r"[@%=?#;&]", text) else masked_url(text)
 
 
 def hidden(text: str) -> str:
@@ -78,6 +86,48 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
+def log_format(text: str) -> str:
+    """Parse LOG_FORMAT."""
+    if text not in ("auto", "json", "text"):
+        raise ValueError("auto, json or text")
+    return text
+
+
+def commit(text: str) -> str:
+    """Parse GIT_COMMIT."""
+    if not re.fullmatch("([0-9a-f]{7,64}|unknown)?", text):
+        raise ValueError("7 to 64 hexadecimal digits, or unknown")
+    return text
+
+
+def sampler(text: str) -> str:
+    """Parse OTEL_TRACES_SAMPLER."""
+    names = ("always_on", "always_off", "traceidratio")
+    if text.removeprefix("parentbased_") not in names:
+        raise ValueError(f"{', '.join(names)}, or one of them after parentbased_")
+    return text
+
+
+def service_name(text: str) -> str:
+    """Parse OTEL_SERVICE_NAME."""
+    if not re.fullmatch("[A-Za-z0-9._/-]{0,100}", text):
+        raise ValueError("at most 100 letters, digits and ._/-")
+    return text
+
+
+def http_url(text: str) -> str:
+    """Parse the base URL of another server."""
+    try:
+        return base_url(text).geturl()
+    except ValueError:
+        raise ValueError("http://host[:port][/path] or https://host[:port][/path]") from None
+
+
+def collector(text: str) -> str:
+    """Parse OTEL_EXPORTER_OTLP_ENDPOINT."""
+    return text and http_url(text)
+
+
 def host(text: str) -> str:
     """Parse the address to listen on."""
     if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", text):
@@ -102,6 +152,12 @@ class ServiceSettings:
         "Longest wait for the backend's answer, in seconds; then 504. A stop waits for answers as long.",
         default=30.0,
     )
+    stream_timeout: float = setting(
+        number(1, 3600, float),
+        "Longest stream, in seconds; `ANSWER_TIMEOUT` limits the wait for each of its events. "
+        "A stop waits as long.",
+        default=120.0,
+    )
     max_in_flight: int = setting(
         number(1, 100_000),
         "Requests that a process answers at once; any more get a 503 with `Retry-After`.",
@@ -110,7 +166,12 @@ class ServiceSettings:
     max_buffered_bytes: int = setting(
         number(1_048_576, 1_000_000_000_000),
         "Bytes that a process holds of unfinished requests and unsent answers; beyond it, a 503.",
-        default=33_554_432,
+        default=DEFAULT_BYTES,
+    )
+    max_request_bytes: int = setting(
+        number(1, 1_000_000_000),
+        "Largest body of a request, in bytes; beyond it, a 413.",
+        default=1_048_576,
     )
     idle_timeout: int = setting(
         number(1, 86_400),
@@ -119,6 +180,60 @@ class ServiceSettings:
     )
     access_log: bool = setting(
         flag, "A log line per request: `true` or `false`.", default=True, shown_default="true"
+    )
+    log_format: str = setting(
+        log_format,
+        "`json` or `text` lines; `auto` is text where standard output is a terminal, else JSON.",
+        default="auto",
+    )
+    trusted_proxies: str = setting(
+        proxies,
+        "Networks of proxies, with commas: behind one, `caller` in the log is whom it names.",
+        default="",
+        shown_default="none",
+    )
+    metrics_port: int = setting(
+        number(0, 65535),
+        "Port that answers Prometheus; 0: none does, and nothing is counted.",
+        default=9464,
+    )
+    git_commit: str = setting(
+        commit,
+        "The commit that was built, for `/version`.",
+        default="",
+        shown_default="unknown",
+    )
+    otel_resource_attributes: str = setting(
+        attributes_text,
+        "What a process runs on, as OpenTelemetry names it; `k8s.pod.name` is in each log line.",
+        default="",
+        shown_default="none",
+    )
+    otel_exporter_otlp_endpoint: str = setting(
+        collector,
+        "Where traces are sent, as OTLP over HTTP, such as http://localhost:4318.",
+        default="",
+        shown_default="none",
+        mask=masked_url,
+    )
+    otel_traces_sampler: str = setting(
+        sampler,
+        "Which requests are traced; `parentbased_…`: the caller decides if it has sent a `traceparent`.",
+        default="parentbased_traceidratio",
+    )
+    otel_traces_sampler_arg: float = setting(
+        number(0, 1, float),
+        "Part of the requests that `traceidratio` traces.",
+        default=0.1,
+    )
+    otel_service_name: str = setting(
+        service_name,
+        "Name of the service in traces.",
+        default="",
+        shown_default="backend / client",
+    )
+    otel_sdk_disabled: bool = setting(
+        flag, "Trace nothing: `true` or `false`.", default=False, shown_default="false"
     )
 
     @classmethod
@@ -135,6 +250,8 @@ class ServiceSettings:
                 continue
             try:
                 values[each.name] = each.metadata["parse"](text)
+                if name not in environ:
+                    raise ValueError("a value")  # noqa: TRY301  the parser takes the empty text, too
             except ValueError as allowed:
                 shown = each.metadata["mask"](text)
                 problem = f"{name}={shown!r} is not allowed" if name in environ else f"{name} is missing"
@@ -148,7 +265,10 @@ class ServiceSettings:
 
     def conflicts(self) -> list[str]:
         """Return a line for each setting whose value is not allowed beside that of another one."""
-        return []
+        if self.max_request_bytes <= self.max_buffered_bytes:
+            return []
+        allowed = f"at most MAX_BUFFERED_BYTES={self.max_buffered_bytes}"
+        return [f"MAX_REQUEST_BYTES={self.max_request_bytes} is not allowed: expected {allowed}"]
 
     def __str__(self) -> str:
         """Return the start-up log line."""

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ class Reply:
 
     @property
     def answer(self) -> tuple[int, Any]:
-        """The status and the decoded JSON."""
+        """The status and the decoded JSON, without the trace id that each error has."""
         assert self.headers["Content-Type"] == "application/json", self
-        return self.status, json.loads(self.body)
+        fields = json.loads(self.body)
+        if self.status >= 400:
+            assert re.fullmatch("[0-9a-f]{32}", fields.pop("trace_id")), self
+        return self.status, fields
 
 
 def error(status: int, exc: str, source: str = "client") -> tuple[int, dict[str, Any]]:
@@ -31,12 +35,17 @@ def error(status: int, exc: str, source: str = "client") -> tuple[int, dict[str,
     return status, {"status_code": status, "exc": exc, "source": source}
 
 
-def request(target: str | bytes, method: str = "GET", *headers: str) -> bytes:
-    """Return the bytes of a request without a body."""
+JSON = "Content-Type: application/json"
+
+
+def request(target: str | bytes, method: str = "GET", *headers: str, body: bytes = b"") -> bytes:
+    """Return the bytes of a request, with a Content-Length if it has a body."""
     if isinstance(target, str):
         target = target.encode()
+    if body:
+        headers = (*headers, f"Content-Length: {len(body)}")
     head = "".join(f"{header}\r\n" for header in ("Host: test", *headers)).encode()
-    return method.encode() + b" " + target + b" HTTP/1.1\r\n" + head + b"\r\n"
+    return method.encode() + b" " + target + b" HTTP/1.1\r\n" + head + b"\r\n" + body
 
 
 def connect(port: int, sent: bytes = b"", host: str = "127.0.0.1") -> socket.socket:
@@ -55,10 +64,15 @@ def receive(connection: socket.socket, method: str = "GET") -> Reply:
 
 
 def call(
-    port: int, target: str | bytes = "/", method: str = "GET", *headers: str, host: str = "127.0.0.1"
+    port: int,
+    target: str | bytes = "/",
+    method: str = "GET",
+    *headers: str,
+    host: str = "127.0.0.1",
+    body: bytes = b"",
 ) -> Reply:
     """Send one request on a new connection and return the answer."""
-    with connect(port, request(target, method, *headers), host) as connection:
+    with connect(port, request(target, method, *headers, body=body), host) as connection:
         return receive(connection, method)
 
 

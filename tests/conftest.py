@@ -1,16 +1,20 @@
-"""The examples of property tests, and fixtures for tests with real processes."""
+"""The examples of property tests, what is kept of a full run, and fixtures for tests with real processes."""
 
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import survived
 from tests.processes import Service, running
 from tests.scripted_backend import ScriptedBackend, serving
 
 Start = Callable[..., Service]
+RecordProperty = Callable[[str, object], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +27,22 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("same", patient, derandomize=True)
     settings.register_profile("random", patient, derandomize=False, print_blob=True)
     settings.load_profile("same" if config.option.markexpr == "not full" else "random")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keep", action="store_true", help="keep in tests/results.md what was tried and survived"
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Keep what was tried and survived, if everything passed."""
+    if config.option.keep and exitstatus == pytest.ExitCode.OK:
+        counts = survived.counted(terminalreporter.stats["passed"])
+        complete = config.args == ["tests", "backend"] and "deselected" not in terminalreporter.stats
+        survived.keep(counts, complete=complete)  # as `make e2e-full` calls it
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +61,19 @@ def backend() -> Iterator[Service]:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Return a function that starts a service: `start("client", URL="…")`."""
+    services: list[Service] = []
     with ExitStack() as stack:
-        yield lambda service, **settings: stack.enter_context(running(service, **settings))
+
+        def start(service: str, **settings: Any) -> Service:
+            services.append(stack.enter_context(running(service, **settings)))
+            return services[-1]
+
+        yield start
+        left = [each for each in services if each.process.poll() is None]
+        for each in left:  # all at once, which takes no longer than one
+            each.signal(signal.SIGTERM)
+        for each in left:
+            assert each.ends() == 0, each.log
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Pair:
         return int(self.logged(rf"^Ready: .*\bthe {service} at http://\S+:(\d+)/"))
 
     def pid(self, service: str) -> int:
-        return int(self.logged(rf"^{service} *\| .* Listening at: .* \((\d+)\)$"))
+        return int(self.logged(rf"^{service} *\| .*Listening at: \S+ \((\d+)\)"))
 
     def logged(self, pattern: str) -> str:
         match = re.search(pattern, self.log, re.MULTILINE)

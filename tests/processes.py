@@ -1,5 +1,6 @@
 """Services as real processes."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.calls import PATIENCE, Reply, call, eventually
 
@@ -30,8 +32,17 @@ class Service:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def call(self, target: str | bytes = "/", method: str = "GET", *headers: str) -> Reply:
-        return call(self.port, target, method, *headers, host=self.host)
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines, each of which must be a JSON object, without one that is still being written."""
+        return [json.loads(line) for line in self.log.splitlines(keepends=True) if line.endswith("\n")]
+
+    def requests(self, **fields: object) -> list[dict[str, Any]]:
+        """Return the lines of requests that have these fields."""
+        return [line for line in self.lines if "method" in line and fields.items() <= line.items()]
+
+    def call(self, target: str | bytes = "/", method: str = "GET", *headers: str, body: bytes = b"") -> Reply:
+        return call(self.port, target, method, *headers, host=self.host, body=body)
 
     def answers(self) -> bool:
         with suppress(ConnectionError):
@@ -64,7 +75,8 @@ class Service:
 
 def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
     """Return an environment without inherited settings and proxies; `folder` holds the draining flag."""
-    return {"PATH": os.environ["PATH"], "TMPDIR": str(folder)} | settings
+    own = {"PATH": os.environ["PATH"], "TMPDIR": str(folder), "METRICS_PORT": "0"}
+    return own | settings
 
 
 def free_port() -> int:
@@ -93,6 +105,7 @@ def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Servic
             yield started
             if process.poll() is None:
                 started.stop()
+            assert settings.get("LOG_FORMAT") == "text" or started.lines
         finally:
             sys.stdout.write(started.log)  # pytest shows it where a test fails
             if process.poll() is None:

@@ -1,6 +1,7 @@
-"""A backend that answers each query as a test scripted it, however badly."""
+"""A backend that answers each query as a test scripted it, whatever the path, and however badly."""
 
 import json
+import re
 import socket
 import socketserver
 import threading
@@ -26,20 +27,28 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Conversation)
         self.port: int = self.server_address[1]
         self.behaviours: dict[bytes, tuple[Behaviour, ...]] = {}
+        self.hasty: set[bytes] = set()
         self.requests: dict[bytes, list[bytes]] = defaultdict(list)
+        self.bodies: dict[bytes, list[bytes]] = defaultdict(list)
         self.connections: dict[bytes, list[object]] = defaultdict(list)
         self.names = count()
         self.lock = threading.Lock()
 
-    def will(self, *behaviours: Behaviour) -> str:
+    def will(self, *behaviours: Behaviour, reads_bodies: bool = True) -> str:
         """Script one behaviour a request, the last one for all further; return the target to call."""
         key = f"case={next(self.names)}"
         self.behaviours[key.encode()] = behaviours
+        if not reads_bodies:
+            self.hasty.add(key.encode())
         return f"/?{key}"
 
     def seen(self, target: str) -> list[bytes]:
         """Return the heads of the requests for a target."""
         return self.requests[query(target)]
+
+    def sent(self, target: str) -> list[bytes]:
+        """Return the bodies of the requests for a target."""
+        return self.bodies[query(target)]
 
     def connections_of(self, target: str) -> list[object]:
         """Return the connection of each request for a target."""
@@ -48,9 +57,11 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
     def await_requests(self, target: str, number: int) -> None:
         eventually(f"{number} requests reach the backend", lambda: len(self.seen(target)) == number)
 
-    def next_behaviour(self, head: bytes, connection: object) -> Behaviour:
+    def next_behaviour(self, head: bytes, connection: "Conversation") -> Behaviour:
         key = head.split(b" ", 2)[1].partition(b"?")[2].split(b"&", 1)[0]
+        body = b"" if key in self.hasty else read_body(connection.request, head)
         with self.lock:
+            self.bodies[key].append(body)
             self.requests[key].append(head)
             self.connections[key].append(connection)
             behaviours = self.behaviours[key]
@@ -59,7 +70,7 @@ class ScriptedBackend(socketserver.ThreadingTCPServer):
 
 def query(target: str) -> bytes:
     """Return the query of a target that `will` returned."""
-    return target.removeprefix("/?").encode()
+    return target.partition("?")[2].encode()
 
 
 class Conversation(socketserver.BaseRequestHandler):
@@ -84,6 +95,15 @@ def read_head(connection: socket.socket) -> bytes:
             return b""
         head += byte
     return head
+
+
+def read_body(connection: socket.socket, head: bytes) -> bytes:
+    """Read as much as a Content-Length says."""
+    length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head)
+    body, size = b"", int(length[1]) if length else 0
+    while len(body) < size and (piece := connection.recv(size - len(body))):
+        body += piece
+    return body
 
 
 @contextmanager
@@ -114,7 +134,14 @@ HELLO = as_json(200, {"status_code": 200, "message": "hello", "source": "backend
 
 def sends(data: bytes) -> Behaviour:
     """Send the bytes and close the connection."""
-    return lambda connection: connection.sendall(data)
+
+    def behave(connection: socket.socket) -> None:
+        # The end comes in the packet of the last bytes: else the client could use the connection before it.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+
+    return behave
 
 
 def sends_and_stays(data: bytes) -> Behaviour:

@@ -1,37 +1,47 @@
-"""The logics: how the backend computes its answer.
+"""The logics: how the backend computes its answers.
 
-A logic is a function that takes the query and returns the answer's `message` and any fields of its own.
-Its errors are werkzeug's HTTPExceptions, whose descriptions the caller sees. A built-in logic is a module
-here with `make(settings)`; any other is named in LOGIC.
+A logic is a function of the query, which answers `GET /`, or a Blueprint. Both return a mapping of fields, to
+which backend/answers.py adds those of the contract. Errors are werkzeug's HTTPExceptions, whose descriptions
+callers see. LOGIC names a logic, or a function `make` that makes one of the settings; a built-in logic is a
+module here with such a function.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from flask import Blueprint
 from werkzeug.datastructures import MultiDict
 
-from backend.settings import LOGICS, Settings, allowed_logics
+from backend.lookup import does_not_load, entry_point
+from backend.parameters import Operation, Parameter, shortened
+from backend.settings import Settings
 from common.settings import SettingsError
+
+__all__ = ["Answer", "Fields", "Logic", "import_logic", "shortened"]
+
+Fields = Mapping[str, Any]
+Answer = Fields | tuple[Fields, int] | tuple[Fields, int, Any] | Iterator[Fields]
 
 
 @dataclass(frozen=True)
 class Logic:
-    """A function that answers queries, and one that tells whether it can.
+    """A function or Blueprint that answers, one that tells whether it can, and one that cleans up.
 
     Attributes:
-        answer: returns the fields of the answer to a query.
+        answer: returns the fields of the answer to a query; or a Blueprint.
         ready: raises ServiceUnavailable while there can be no answers.
+        close: called once when the worker ends.
+        parameters: those of the function's query, which is checked before; without them any query is given.
+        operations: returns what is known of a Blueprint's routes; the others are described without.
     """
 
-    answer: Callable[[MultiDict[str, str]], dict[str, Any]]
+    answer: Callable[[MultiDict[str, Any]], Answer] | Blueprint
     ready: Callable[[], object] = lambda: None
-
-
-def shortened(text: str, length: int = 100) -> str:
-    """Return the text, or its beginning and `…` if it is longer than `length`: answers echo no long query."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    close: Callable[[], object] = lambda: None
+    parameters: Sequence[Parameter] | None = None
+    operations: Callable[[], Iterable[Operation]] = tuple
 
 
 def import_logic(settings: Settings) -> Logic:
@@ -40,17 +50,18 @@ def import_logic(settings: Settings) -> Logic:
     Raises:
         SettingsError: the logic cannot be imported; says why, and which logics are allowed.
     """
-    module, _, function = settings.logic.partition(":")
+    module, name = entry_point(settings.logic)
     try:
-        if settings.logic in LOGICS:
-            logic: Logic = import_module(f"backend.logic.{module}").make(settings)
-            return logic
-        answer = getattr(import_module(module), function)
-        if not callable(answer):
-            raise TypeError(f"{function!r} is not a function")  # noqa: TRY301
-    except Exception as error:
-        raise SettingsError(
-            f"LOGIC={settings.logic!r} does not load: {type(error).__name__}: {error}; "
-            f"expected {allowed_logics()}"
-        ) from error
-    return Logic(answer)
+        found = getattr(import_module(module), name)
+        if name == "make":
+            found = found(settings)
+        logic = found if isinstance(found, Logic) else Logic(found)
+        if not callable(logic.answer) and not isinstance(logic.answer, Blueprint):
+            raise TypeError(f"{name!r} is not a function or Blueprint")  # noqa: TRY301
+        if logic.parameters is not None and isinstance(logic.answer, Blueprint):
+            raise TypeError("only a function has parameters; a Blueprint has operations")  # noqa: TRY301
+    except SettingsError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise does_not_load(settings.logic, error) from error
+    return logic

@@ -1,39 +1,99 @@
-"""The access log: gunicorn's logger with a cheaper line for each request."""
+"""The log of a service: gunicorn's logger with a line of our own for each request."""
 
-import sys
-from contextlib import suppress
-from functools import lru_cache
-from time import localtime, strftime, time
+import re
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.wsgi import Response
 
-from common.contract import PROBE_PATHS
+from common.callers import caller_behind
+from common.contract import PROBE_PATHS, ROUTE
+from common.serving.log_lines import quoted
+from common.serving.log_stream import LogStream
+from common.trace_context import TRACE_ID
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# More fields of a request's line as JSON, each after a comma, in its environ.
+LOG_FIELDS = "common.log_fields"
+# Parameter names of a query that are logged; what else it has may be anything.
+PARAMETER = re.compile(r"(?:^|&)([A-Za-z0-9_.-]{1,40})=")
+MAX_PARAMETERS, MAX_SEARCHED = 20, 1000  # the latter in characters
+
+
+# Takes a request's environ, its status and seconds.
+Observe = Callable[["WSGIEnvironment", str, float], None]
+
 
 class AccessLogger(Logger):  # type: ignore[misc]  # untyped
-    """gunicorn's logger, which formats only what a line shows; gunicorn's own collects every field first."""
+    """gunicorn's logger, which leaves its messages to the root logger and writes requests itself.
+
+    Args:
+        cfg: gunicorn's configuration.
+        stream: where lines go.
+        proxies: TRUSTED_PROXIES.
+    """
+
+    def __init__(self, cfg: Config, stream: LogStream, proxies: str = "") -> None:
+        self.stream = stream
+        self.proxies = proxies
+        self.observe: Observe | None = None  # called with each request
+        super().__init__(cfg)
+
+    def setup(self, cfg: Config) -> None:
+        """Take up a configuration."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.access_log.handlers.clear()
+        self.error_log.propagate = True
 
     def access(self, resp: Response, _req: Any, environ: "WSGIEnvironment", _time: Any) -> None:  # noqa: ANN401
-        """Write a line in the combined format, gunicorn's default (httpd.apache.org/docs/2.4/logs.html)."""
-        # Without a path where gunicorn refused the request.
-        if not self.access_log_enabled or environ.get("PATH_INFO") in PROBE_PATHS:
+        """Log a request, unless it is a probe."""
+        if environ["PATH_INFO"] in PROBE_PATHS:
             return
-        request = f"{environ['REQUEST_METHOD']} {environ['RAW_URI']} {environ['SERVER_PROTOCOL']}"
-        referer, agent = environ.get("HTTP_REFERER", "-"), environ.get("HTTP_USER_AGENT", "-")
-        request, referer, agent = (text.replace('"', '\\"') for text in (request, referer, agent))
-        status, now = resp.status.partition(" ")[0], timestamp(int(time()))
-        line = f'{environ["REMOTE_ADDR"]} - - {now} "{request}" {status} {resp.sent} "{referer}" "{agent}"'
-        with suppress(OSError):  # requests must not fail with the log
-            sys.stdout.write(f"{line}\n")  # at once; print() makes two writes, and workers would mix theirs
-            sys.stdout.flush()
+        connection, status = environ["gunicorn.socket"], resp.status[:3]
+        seconds = monotonic() - connection.began
+        if connection.environ:  # no answer has begun
+            connection.environ = None
+            self.count(environ, status, seconds)
+        if not self.access_log_enabled:
+            return
+        address, forwarded_for = environ["REMOTE_ADDR"], environ.get("HTTP_X_FORWARDED_FOR")
+        if forwarded_for and self.proxies:
+            address = caller_behind(self.proxies, address, forwarded_for)
+        self.write(
+            f"{request_fields(environ['REQUEST_METHOD'], environ['RAW_URI'], status, resp.sent, seconds)},"
+            f'"route":{quoted(environ.get(ROUTE, ""))},"caller":"{address}",'
+            f'"user_agent":{quoted(environ.get("HTTP_USER_AGENT", ""))},'
+            f'"trace_id":"{environ.get(TRACE_ID, "")}"{environ.get(LOG_FIELDS, "")}'
+        )
+
+    def count(self, environ: "WSGIEnvironment", status: str, seconds: float) -> None:
+        """Count a request, unless it is a probe or nobody counts."""
+        if self.observe and environ.get("PATH_INFO") not in PROBE_PATHS:
+            self.observe(environ, status, seconds)
+
+    def write(self, fields: str) -> None:
+        """Write a line with fields that are JSON already, unless requests are not logged."""
+        if self.access_log_enabled:
+            self.stream.write(f"{self.stream.lines.line('INFO', fields)}\n")
 
 
-@lru_cache(1)
-def timestamp(seconds: int) -> str:
-    """Return the time in the combined format; formatted once a second."""
-    return strftime("[%d/%b/%Y:%H:%M:%S %z]", localtime(seconds))
+def request_fields(method: str, target: str, status: str, size: int, seconds: float) -> str:
+    """Return what a request's line has of itself and its answer."""
+    path, _, query = target.partition("?")
+    more = query and query_fields(query)
+    return (
+        f'"method":{quoted(method)},"path":{quoted(path)}{more},'
+        f'"status":{status},"ms":{1000 * seconds:.1f},"bytes":{size}'
+    )
+
+
+def query_fields(query: str) -> str:
+    """Return what is logged of a query: never a value, nor what may be one."""
+    names = ",".join(f'"{name}"' for name in PARAMETER.findall(query, 0, MAX_SEARCHED)[:MAX_PARAMETERS])
+    return f',"parameters":[{names}],"query_bytes":{len(query)}'

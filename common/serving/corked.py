@@ -41,11 +41,16 @@ class CorkedSocket:
             self.head = data
             return
         head, self.head = self.head, b""
+        if head:
+            self.begin_answer(head)
         if head and len(data) > CORKED_BYTES:
             self.transmit(head)
             self.transmit(data)
         else:
             self.transmit(head + data)
+
+    def begin_answer(self, head: bytes) -> None:
+        """Do what is due before an answer's head is sent."""
 
     def send(self, data: bytes) -> int:
         """Send all of the data now; return its size."""

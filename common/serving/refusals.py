@@ -7,7 +7,7 @@ from gunicorn.http import errors
 from gunicorn.util import http_date
 
 from common.contract import error_fields
-from common.serving.request_limits import MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, TooManyBytes
+from common.serving.request_limits import MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, TooManyBytes, TwoSlashes
 
 # The longest piece of a request that an answer or the log repeats (characters).
 MAX_ECHO = 200
@@ -27,6 +27,7 @@ REFUSALS: dict[type[BaseException], tuple[int, str]] = {
         f"headers too large; allowed: 100 of 8190 bytes each, {MAX_HEAD_BYTES} bytes together",
     ),
     errors.UnsupportedTransferCoding: (501, "unknown transfer coding {}; allowed: chunked"),
+    TwoSlashes: (400, "path {} begins with two slashes; allowed: one"),
     TooManyBytes: (503, "this process holds too many unfinished requests; this was the largest"),
 }
 
@@ -37,15 +38,20 @@ def explain(error: BaseException) -> tuple[int, str]:
     return status, why.format(echo(error.args[0])) if error.args else why
 
 
+def without_echo(error: BaseException) -> str:
+    """Return why a request was refused, without the piece of it that the caller is told, for the log."""
+    return REFUSALS[type(error)][1].replace(" {}", "")
+
+
 def echo(text: object) -> str:
     """Return a piece of a request as it may be shown, without control characters and not too long."""
     shown = repr(text)
     return shown if len(shown) <= MAX_ECHO else f"{shown[: MAX_ECHO - 1]}…"
 
 
-def answer(status: int, why: str, source: str) -> bytes:
+def answer(status: int, why: str, source: str, trace_id: str) -> bytes:
     """Return an error in JSON, after which the connection is closed."""
-    body = json.dumps(error_fields(status, why, source), separators=(",", ":")).encode() + b"\n"
+    body = json.dumps(error_fields(status, why, source, trace_id), separators=(",", ":")).encode() + b"\n"
     lines = {
         "Date": http_date(),
         "Connection": "close",

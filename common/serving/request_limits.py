@@ -22,8 +22,10 @@ MAX_REQUEST_LINE_BYTES = 2 * MAX_QUERY_BYTES
 HEAD_END = b"\r\n\r\n"
 NOT_ASCII = bytes(range(0x80, 0x100))
 PERCENT_ENCODED = {byte: f"%{byte:02X}" for byte in NOT_ASCII}
-# Read at once from a body that nobody asked for: gunicorn holds as much of a slow one.
+# Read at once of a body that the application did not read: gunicorn holds as much of a slow one.
 READ_BYTES = 8192
+# A caller who sends more of such a body is cut off, perhaps before he has read why it was refused.
+MAX_DISCARDED_BYTES = 16_777_216
 
 
 def limit_requests() -> None:
@@ -38,6 +40,10 @@ def limit_requests() -> None:
 
 class TooManyBytes(Exception):
     """The process holds as many bytes of unfinished requests as it may."""
+
+
+class TwoSlashes(ParseException):  # type: ignore[misc]  # untyped
+    """A path begins with two slashes, which some read as a host and others as one slash."""
 
 
 class BoundedRequest(Request):  # type: ignore[misc]  # untyped
@@ -57,7 +63,10 @@ class BoundedRequest(Request):  # type: ignore[misc]  # untyped
         if line_end >= 0 and exceeds_limits(len(head) - len(HEAD_END), line_end):
             raise LimitRequestHeaders(MAX_HEAD_BYTES)
         unreader.unread(head if head.isascii() else with_ascii_target(head))
-        return bytes(super().parse(unreader))
+        rest = bytes(super().parse(unreader))
+        if self.path.startswith("//"):  # to werkzeug, `//healthz` is `/healthz`
+            raise TwoSlashes(self.path)
+        return rest
 
     def _peer_is_trusted_proxy(self) -> bool:
         """Return False at once; gunicorn would parse the caller's address to look for it in an empty list."""
@@ -95,14 +104,18 @@ def has_body(req: Request) -> bool:
 
 
 def discard_body(req: Request, connection: "Connection") -> bool:
-    """Read a body that nobody asked for, in turns with other connections; return False if it is malformed.
+    """Read what the application left of a body; return False if it is malformed or too long.
 
-    gunicorn would read on for as long as data is there, let nobody else have a turn, and answer a
+    gunicorn would read for as long as there is data, without letting other connections run, and answer a
     malformed body although the request has been answered.
     """
+    size = 0
     with suppress(ParseException, OSError, TooManyBytes):
-        while req.body.read(READ_BYTES):
-            connection.hold(0)
+        while size < MAX_DISCARDED_BYTES:
+            data = req.body.read(READ_BYTES)
+            if not data:
+                return True
+            size += len(data)
+            connection.connections.hold(connection, 0)
             gevent.sleep(0)
-        return True
     return False

@@ -3,10 +3,11 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.calls import error
+from tests.calls import Reply, error
 from tests.processes import Service
 from tests.scripted_backend import (
     HELLO,
@@ -22,13 +23,14 @@ TOO_SLOW = error(504, "backend did not answer within 1.5 s")
 BROKEN_OFF = error(502, "backend broke off its answer")
 HELLO_CLIENT = {"status_code": 200, "message": "hello", "source": "client"}
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-PARTS = [
-    pytest.param(b"", id="before the answer"),
-    pytest.param(HELLO[:40], id="inside the headers"),
-    pytest.param(HELLO[:-10], id="inside the body"),
-    pytest.param(CHUNKED + b'20\r\n{"mess', id="inside a chunk"),
-    pytest.param(CHUNKED + b'6\r\n{"mess\r\n', id="between chunks"),
-]
+PARTS = {
+    "before the answer": b"",
+    "inside the headers": HELLO[:40],
+    "inside the body": HELLO[:-10],
+    "inside a chunk": CHUNKED + b'20\r\n{"mess',
+    "between chunks": CHUNKED + b'6\r\n{"mess\r\n',
+}
+each_part = pytest.mark.parametrize("sent", PARTS.values(), ids=PARTS)
 
 
 def trickles(data: bytes) -> Behaviour:
@@ -54,26 +56,26 @@ def resets(data: bytes) -> Behaviour:
     return behave
 
 
-@pytest.mark.parametrize("sent", PARTS)
-def test_a_backend_that_hangs_is_a_504_and_not_asked_again(
-    client: Service, upstream: ScriptedBackend, sent: bytes
+LATE = {f"hangs {where}": hangs_after(sent) for where, sent in PARTS.items()} | {
+    "trickles headers": trickles(HELLO),
+    "trickles chunks": trickles(CHUNKED + b'1\r\n{\r\n1\r\n"\r\n' * 20),
+}
+
+
+@pytest.fixture(scope="module")
+def late(client: Service, upstream: ScriptedBackend) -> dict[str, tuple[Reply, str]]:
+    """Return the answers from late backends and their targets; all wait at once, each for the whole limit."""
+    targets = {how: upstream.will(behaviour) for how, behaviour in LATE.items()}
+    with ThreadPoolExecutor(len(LATE)) as callers:
+        replies = {how: callers.submit(client.call, target) for how, target in targets.items()}
+    return {how: (replies[how].result(), target) for how, target in targets.items()}
+
+
+@pytest.mark.parametrize("how", LATE)
+def test_a_backend_that_is_late_is_a_504_in_time_and_not_asked_again(
+    late: dict[str, tuple[Reply, str]], upstream: ScriptedBackend, how: str
 ) -> None:
-    target = upstream.will(hangs_after(sent))
-
-    reply = client.call(target)
-
-    assert reply.answer == TOO_SLOW
-    assert 1.4 < reply.seconds < 2.5, "expected after ANSWER_TIMEOUT"
-    assert len(upstream.seen(target)) == 1, "a late answer must not be asked for again"
-
-
-@pytest.mark.parametrize("data", [HELLO, CHUNKED + b'1\r\n{\r\n1\r\n"\r\n' * 20], ids=["headers", "chunks"])
-def test_a_backend_that_trickles_is_a_504_in_time(
-    client: Service, upstream: ScriptedBackend, data: bytes
-) -> None:
-    target = upstream.will(trickles(data))
-
-    reply = client.call(target)
+    reply, target = late[how]
 
     assert reply.answer == TOO_SLOW
     assert 1.4 < reply.seconds < 2.5, "expected after ANSWER_TIMEOUT"
@@ -81,7 +83,7 @@ def test_a_backend_that_trickles_is_a_504_in_time(
 
 
 @pytest.mark.parametrize("break_off", [sends, resets], ids=["closes", "resets"])
-@pytest.mark.parametrize("sent", PARTS)
+@each_part
 def test_a_backend_that_always_breaks_off_is_a_502(
     client: Service, upstream: ScriptedBackend, sent: bytes, break_off: Callable[[bytes], Behaviour]
 ) -> None:
@@ -95,7 +97,7 @@ def test_a_backend_that_always_breaks_off_is_a_502(
 
 
 @pytest.mark.parametrize("break_off", [sends, resets], ids=["closes", "resets"])
-@pytest.mark.parametrize("sent", PARTS)
+@each_part
 def test_an_answer_broken_off_once_is_asked_for_again(
     client: Service, upstream: ScriptedBackend, sent: bytes, break_off: Callable[[bytes], Behaviour]
 ) -> None:

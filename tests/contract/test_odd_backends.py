@@ -24,7 +24,6 @@ ONE_CHUNK = b"%x\r\n%b\r\n" % (len(BODY), BODY)
 EXPLANATIONS = (
     "backend's answer is not readable",
     "backend's answer is not JSON",
-    "backend redirected instead of answering",  # 304
 )
 
 
@@ -47,6 +46,10 @@ WHOLE = {
     "an interim answer with the final one's headers": (
         b"HTTP/1.1 103 Early Hints\r\nContent-Encoding: br\r\nRetry-After: 9\r\n\r\n" + HELLO
     ),
+    "an interim answer with a length": b"HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\n" + HELLO,
+    "an interim answer with chunks": b"HTTP/1.1 103 E\r\nTransfer-Encoding: chunked\r\n\r\n" + HELLO,
+    "an upgrade that is only offered": with_head(OK + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+    "chunks in HTTP/1.0": CHUNKED.replace(b"1.1", b"1.0") + ONE_CHUNK + b"0\r\n\r\n",
     "another answer after it": HELLO + OTHERS,
     "an interim answer after it": HELLO + b"HTTP/1.1 100 Continue\r\n\r\n",
     "a line end after it": HELLO + b"\r\n",
@@ -85,15 +88,29 @@ WHOLE = {
     "a cookie": with_head(OK + b"Set-Cookie: a=b; Domain=127.0.0.1\r\n"),
 }  # fmt: skip
 
-# Not whole, not HTTP, or not for us: the first caller gets a 502.
-BROKEN = {
-    "101 before it": b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + HELLO,
-    "101 that upgrades": b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + HELLO,
+# Without content, whatever follows: the first caller gets no more than the status.
+EMPTY = {
     "204 and a body": b"HTTP/1.1 204 No Content\r\n\r\n" + BODY,
     "204 with a length and a body": with_head(b"HTTP/1.1 204 No Content\r\n"),
     "204 and another answer": b"HTTP/1.1 204 No Content\r\n\r\n" + OTHERS,
     "304 and another answer": b"HTTP/1.1 304 Not Modified\r\n\r\n" + OTHERS,
     "304 with a length and a body": with_head(b"HTTP/1.1 304 Not Modified\r\n"),
+    "304 with a length": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+    "204 with chunks": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + ONE_CHUNK
+    + b"0\r\n\r\n",
+}
+
+# Not whole, not HTTP, or not for us: the first caller gets a 502.
+BROKEN = {
+    "an interim answer with a body": b"HTTP/1.1 103 Early\r\nContent-Length: 2\r\n\r\n  " + HELLO,
+    "an interim answer that closes": b"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n" + HELLO,
+    "a comma before the transfer coding": OK
+    + b"Transfer-Encoding: ,chunked\r\n\r\n"
+    + ONE_CHUNK
+    + b"0\r\n\r\n",
+    "101 before it": b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + HELLO,
+    "101 that upgrades": b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + HELLO,
     "status 000": with_head(b"HTTP/1.1 000 No\r\n"),
     "status 099": with_head(b"HTTP/1.1 099 Low\r\n"),
     "status 600": with_head(b"HTTP/1.1 600 High\r\n"),
@@ -154,6 +171,13 @@ BROKEN = {
     "1,000 gzip members": answer(200, gzip.compress(b"") * 1000 + PACKED, GZIP),
     "another protocol": b"SSH-2.0-OpenSSH_9.9\r\n",
     "nothing but zeros": bytes(1000),
+    "gzip and zeros": answer(200, PACKED + bytes(8), GZIP),
+    "gzip of nothing": answer(200, b"", GZIP),
+    "UTF-16": answer(200, BODY.decode().encode("utf-16")),
+    "a byte order mark": answer(200, b"\xef\xbb\xbf" + BODY),
+    "an infinite number": answer(200, b'{"message": 1e999}'),
+    "carriage returns alone": HELLO.replace(b"\r\n", b"\r"),
+    "a reason that is another status line": b"HTTP/1.1 200 \nHTTP/1.1 200 OK\r\n" + HELLO[17:],
 }
 
 
@@ -183,6 +207,20 @@ def test_a_broken_answer_is_a_502_and_does_not_reach_the_next_caller(
     assert (status, content["source"]) == (502, "client")
     assert content["exc"] in EXPLANATIONS
     assert second.answer == (200, {"status_code": 200, "message": "his own", "source": "client"})
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_answer_without_content_passes_and_does_not_reach_the_next_caller(
+    client: Service, upstream: ScriptedBackend, name: str
+) -> None:
+    target = upstream.will(sends_and_stays(EMPTY[name]))
+
+    first, second = client.call(target), client.call(upstream.will(sends_and_stays(OWN)))
+    client.call(target)
+
+    assert (str(first.status), first.body) == (name[:3], b"")
+    assert second.answer == (200, {"status_code": 200, "message": "his own", "source": "client"})
+    assert len(set(upstream.connections_of(target))) == 2, "what follows later must not answer the next call"
 
 
 # llhttp skips a line end between messages.

@@ -6,13 +6,16 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
 from client.settings import Settings
+from client.transport import PooledAdapter
 from common.settings import SettingsError
-from tests.calls import error
+from tests.calls import PATIENCE, error
 from tests.conftest import Start
 from tests.scripted_backend import HELLO, ScriptedBackend, sends_and_stays, serving
 
@@ -85,6 +88,19 @@ def test_another_certificate_is_a_502(start: Start, backend: ScriptedBackend, fo
     assert [reply.answer for reply in replies] == [UNREACHABLE] * 3
     assert backend.seen(target) == []
     assert all("CERTIFICATE_VERIFY_FAILED" in client.log for client in clients)
+
+
+def test_an_absolute_name_is_verified_without_its_dot(
+    backend: ScriptedBackend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(PooledAdapter(str(folder / "ca.pem"))) as adapter:
+        addresses = adapter.dns.addresses("localhost", backend.port)
+        monkeypatch.setattr(adapter.dns, "addresses", lambda *_: addresses)  # not every system knows it
+        url = f"https://localhost.:{backend.port}{backend.will(sends_and_stays(HELLO))}"
+
+        response = adapter.send(requests.Request("GET", url).prepare(), timeout=PATIENCE)
+
+    assert response.json()["message"] == "hello"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])

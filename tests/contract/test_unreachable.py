@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -45,11 +46,14 @@ def clients(upstream: ScriptedBackend) -> Iterator[dict[str, Service]]:
 @pytest.fixture(scope="module")
 def replies(clients: dict[str, Service]) -> dict[str, Reply]:
     """All of them wait at the same time, since each takes the whole limit."""
-    with ThreadPoolExecutor(len(clients)) as threads:
-        return dict(zip(clients, threads.map(Service.call, clients.values()), strict=True))
+    calls = {how: partial(client.call, "/") for how, client in clients.items()}
+    calls["no description"] = partial(clients["refused"].call, "/openapi.json")
+    with ThreadPoolExecutor(len(calls)) as threads:
+        replies = {how: threads.submit(call) for how, call in calls.items()}
+    return {how: reply.result() for how, reply in replies.items()}
 
 
-@pytest.mark.parametrize("how", URLS)
+@pytest.mark.parametrize("how", [*URLS, "no description"])
 def test_an_unreachable_backend_is_a_502_within_3_s(replies: dict[str, Reply], how: str) -> None:
     assert replies[how].answer == error(502, "backend unreachable")
     assert replies[how].seconds < 3 + 1, "expected within the limit and a margin for busy cores"
@@ -64,14 +68,15 @@ def listens(listener: socket.socket) -> bool:
     return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def test_a_backend_that_comes_up_in_time_is_reached(start: Start) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_backend_that_comes_up_in_time_is_reached(start: Start, method: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))  # without listen() the system refuses connections
         client = start("client", URL=f"127.0.0.1:{listener.getsockname()[1]}")
         listener.settimeout(PATIENCE)
 
         with ThreadPoolExecutor(1) as thread:
-            reply = thread.submit(client.call)
+            reply = thread.submit(client.call, "/", method)
             threading.Timer(0.7, listener.listen).start()
             eventually("the backend listens", lambda: listens(listener))
             connection, _ = listener.accept()

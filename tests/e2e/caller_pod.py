@@ -16,7 +16,8 @@ CALLER_NAMESPACE = "api-network-e2e"
 SCRIPT = (Path(__file__).parent / "lossless_caller.py").read_text()
 # A caller that nobody stops ends on its own; a case takes a minute or two (seconds).
 MAX_SECONDS = 900
-KINDS = ("keep-alive", "new connections")
+BUSY_KINDS = ("keep-alive", "new connections")
+KINDS = ("keep-alive", "idle up to 60 s", "new connections")
 
 
 @dataclass
@@ -26,6 +27,11 @@ class Calls:
     name: str
     summary: dict[str, Any] = field(default_factory=dict)
     log: str = ""
+
+    @property
+    def requests(self) -> int:
+        """The number of all requests."""
+        return sum(int(self.summary[kind]["requests"]) for kind in KINDS)
 
     def failures(self) -> dict[str, int]:
         """Return the number of failed requests, by kind of caller and what went wrong."""
@@ -39,14 +45,21 @@ def calling(
     min_requests: int,
     *,
     connections: int = 16,
+    idle_connections: int = 0,
     rate: float = 100,
+    post: str = "",
 ) -> Iterator[Calls]:
-    """Call the client from a Pod while the block runs, and until it has made min_requests of each kind."""
+    """Call the client from a Pod while the block runs, and until each busy kind made min_requests.
+
+    With `post`, a path, each request is a POST of a number of its own.
+    """
     pod = re.sub("[^a-z0-9]+", "-", name.lower())
     arguments = [
         f"client.{NAMESPACE}",
         "8082",
+        f"--post={post}",
         f"--connections={connections}",
+        f"--idle-connections={idle_connections}",
         f"--rate={rate}",
         f"--min-requests={min_requests}",
         f"--max-seconds={MAX_SECONDS}",

@@ -44,6 +44,13 @@ def skaffold_run(*arguments: str) -> None:
     run("skaffold", "run", *arguments, timeout=600)
 
 
+def restart(*services: str) -> None:
+    """Roll services out, all at once."""
+    kubectl("rollout", "restart", *(f"deployment/{service}" for service in services))
+    for service in services:
+        kubectl("rollout", "status", f"deployment/{service}", "--timeout=180s")
+
+
 def until(condition: Callable[[], Any], what: str, seconds: float = 120, pause: float = 0.2) -> Any:
     """Wait until the condition is true and return its value; fail when it takes longer."""
     deadline = time.monotonic() + seconds
@@ -118,11 +125,22 @@ class Cluster:
         pod = {"spec": {"containers": [{"name": "app", **fields}]}}
         self.apps.patch_namespaced_deployment(app, NAMESPACE, {"spec": {"template": pod}})
 
+    @contextmanager
+    def drained(self, node: str) -> Iterator[None]:
+        """Drain a node while the block runs; afterwards the services are on all nodes again."""
+        try:
+            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
+            assert not [pod for app in SERVICES for pod in self.pods(app) if pod.spec.node_name == node]
+            yield
+        finally:
+            kubectl("uncordon", node)
+            restart(*SERVICES)
+
     def requests_seen(self, app: str, since: int) -> dict[str, int]:
         """Return how many requests for `/` each of the service's Pods logged in the last seconds."""
         names = [pod.metadata.name for pod in self.pods(app)]
         logs = {n: self.core.read_namespaced_pod_log(n, NAMESPACE, since_seconds=since) for n in names}
-        return {name: log.count('"GET / ') for name, log in logs.items()}
+        return {name: log.count('"method":"GET","path":"/",') for name, log in logs.items()}
 
     def execute(self, pod: str, *command: str, namespace: str = NAMESPACE) -> str:
         """Run a command in a Pod and return its output."""
@@ -144,14 +162,14 @@ class Cluster:
 
 
 @contextmanager
-def port_forward(resource: str, port: int) -> Iterator[str]:
+def port_forward(resource: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
     """Forward a port of a Service or Pod to this machine while the block runs; yield the base URL."""
     command = [
         "kubectl",
         "--context",
         CONTEXT,
         "--namespace",
-        NAMESPACE,
+        namespace,
         "port-forward",
         resource,
         f":{port}",

@@ -1,33 +1,66 @@
 """A caller that never retries, run in a Pod of the cluster: every request must succeed at once.
 
-Some connections are kept alive, and now and then idle for seconds; others are new for each request,
-at a fixed rate, whether earlier requests are answered or not. Once STOP exists and enough requests
-were made, it prints a summary as a line of JSON.
+Some connections are busy, and now and then idle for seconds; some idle for up to a minute between
+two requests; others are new for each request, at a fixed rate, whether earlier requests are answered
+or not. Once STOP exists and enough requests were made, it prints a summary as a line of JSON.
+
+Each request is a GET, or a POST of a number of its own: 1, 2, 3 and so on.
 
 Standard library only: it runs on the client's image.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 STOP = Path("/tmp/stop")
-# Other fields depend on the backend's logic.
-EXPECTED = {"status_code": 200, "source": "client"}
 # Longer than any answer may take (seconds).
 HUNG_AFTER = 40.0
 IDLE_SHARE, MIN_IDLE, MAX_IDLE = 0.01, 1.0, 5.0
 # Between two requests on a connection, since callers share the pair's cores (seconds).
 PAUSE = 0.05
+# How long common load balancers and clients keep an idle connection (seconds).
+LONG_IDLE = 60.0
+# For the first connections, of which a hundred at once would wait for each other (seconds).
+SPREAD = 2.0
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass
+class Target:
+    """What is called: the client's address, and a path that takes POSTs (empty: GETs of `/`)."""
+
+    address: tuple[str, int]
+    post: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def status(self) -> int:
+        """The expected status."""
+        return 201 if self.post else 200
+
+    def request(self, *, keep: bool) -> bytes:
+        """Return the next request."""
+        body = json.dumps({"number": next(self.numbers)}) if self.post else ""
+        lines = [
+            f"POST {self.post} HTTP/1.1" if self.post else "GET / HTTP/1.1",
+            "Host: client",
+            f"Connection: {'keep-alive' if keep else 'close'}",
+            *([f"Content-Length: {len(body)}", "Content-Type: application/json"] if self.post else []),
+        ]
+        return "\r\n".join([*lines, "", body]).encode()
 
 
 class Tally:
@@ -59,27 +92,26 @@ def percentile(seconds: list[float], percent: int) -> float:
     return round(1000 * in_order[len(in_order) * percent // 100], 1)
 
 
-async def exchange(streams: Streams, path: str, *, keep: bool) -> tuple[str, bool]:
+async def exchange(streams: Streams, target: Target, *, keep: bool) -> tuple[str, bool]:
     """Send a request; return what is wrong with its answer ("" if nothing) and whether it is kept alive."""
     reader, writer = streams
-    connection = "keep-alive" if keep else "close"
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: client\r\nConnection: {connection}\r\n\r\n".encode())
+    writer.write(target.request(keep=keep))
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = int(head.split("content-length:")[1].split("\r\n")[0])
     body = await reader.readexactly(length)
     status = head.split()[1]
-    if status != "200":
+    if status != str(target.status):
         return f"status {status}{' with retry-after' if 'retry-after: ' in head else ''}", False
     content = json.loads(body)
-    if not EXPECTED.items() <= content.items() or not content["message"]:
+    # Other fields depend on the backend's logic.
+    expected = {"status_code": target.status, "source": "client"}
+    if not expected.items() <= content.items() or not content["message"]:
         return "wrong body", False
     return "", keep and "connection: close" not in head
 
 
-async def call(
-    tally: Tally, address: tuple[str, int], streams: Streams | None, *, keep: bool
-) -> Streams | None:
+async def call(tally: Tally, target: Target, streams: Streams | None, *, keep: bool) -> Streams | None:
     """Make a request, count it, and return the connection if it is kept alive."""
     started = time.monotonic()
     step = "send" if streams else "connect"
@@ -87,9 +119,9 @@ async def call(
     try:
         async with asyncio.timeout(HUNG_AFTER):
             if streams is None:
-                streams = await asyncio.open_connection(*address)
+                streams = await asyncio.open_connection(*target.address)
                 step = "first answer"
-            wrong, again = await exchange(streams, "/", keep=keep)
+            wrong, again = await exchange(streams, target, keep=keep)
     except (OSError, EOFError, TimeoutError) as error:
         wrong = f"{step}: {type(error).__name__}"
     took = time.monotonic() - started
@@ -106,23 +138,32 @@ async def call(
     return streams if again else None
 
 
-async def keep_alive(tally: Tally, address: tuple[str, int], done: asyncio.Event) -> None:
-    """Make requests on one connection, and on a new one whenever that is closed."""
+async def keep_alive(tally: Tally, target: Target, done: asyncio.Event, pause: Callable[[], float]) -> None:
+    """Make requests on one connection, and on a new one whenever that is closed; pause() is in seconds."""
+    await asyncio.sleep(random.uniform(0, SPREAD))
     streams = None
     while not done.is_set():
-        streams = await call(tally, address, streams, keep=True)
-        idle = random.random() < IDLE_SHARE
-        await asyncio.sleep(random.uniform(MIN_IDLE, MAX_IDLE) if idle else PAUSE)
+        streams = await call(tally, target, streams, keep=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), pause())
 
 
-async def new_connections(tally: Tally, address: tuple[str, int], done: asyncio.Event, rate: float) -> None:
+def short_pause() -> float:
+    return random.uniform(MIN_IDLE, MAX_IDLE) if random.random() < IDLE_SHARE else PAUSE
+
+
+def long_pause() -> float:
+    return random.uniform(MIN_IDLE, LONG_IDLE)
+
+
+async def new_connections(tally: Tally, target: Target, done: asyncio.Event, rate: float) -> None:
     """Open a connection for each request, at a rate that does not wait for answers."""
     started, tasks = time.monotonic(), set()
     for number in range(10_000_000):
         if done.is_set():
             break
         await asyncio.sleep(max(0, started + number / rate - time.monotonic()))
-        task = asyncio.create_task(call(tally, address, None, keep=False))
+        task = asyncio.create_task(call(tally, target, None, keep=False))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
@@ -130,13 +171,16 @@ async def new_connections(tally: Tally, address: tuple[str, int], done: asyncio.
 
 async def main(options: argparse.Namespace) -> dict[str, Any]:
     # Looked up once: a lookup for each request would test the DNS.
-    address = (socket.gethostbyname(options.host), options.port)
-    kept, fresh, done, started = Tally(), Tally(), asyncio.Event(), time.monotonic()
+    target = Target((socket.gethostbyname(options.host), options.port), options.post)
+    kept, idle, fresh = Tally(), Tally(), Tally()
+    done, started = asyncio.Event(), time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(options.connections):
-            tasks.create_task(keep_alive(kept, address, done))
+            tasks.create_task(keep_alive(kept, target, done, short_pause))
+        for _ in range(options.idle_connections):
+            tasks.create_task(keep_alive(idle, target, done, long_pause))
         if options.rate:
-            tasks.create_task(new_connections(fresh, address, done, options.rate))
+            tasks.create_task(new_connections(fresh, target, done, options.rate))
         while time.monotonic() < started + options.max_seconds:
             await asyncio.sleep(0.1)
             least = min(
@@ -146,7 +190,12 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
                 break
         done.set()
     seconds = round(time.monotonic() - started, 1)
-    return {"keep-alive": kept.summary(), "new connections": fresh.summary(), "seconds": seconds}
+    return {
+        "keep-alive": kept.summary(),
+        "idle up to 60 s": idle.summary(),
+        "new connections": fresh.summary(),
+        "seconds": seconds,
+    }
 
 
 def stopped() -> bool:
@@ -157,8 +206,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("host")
     parser.add_argument("port", type=int)
+    parser.add_argument("--post", default="", help="a path for POSTs, instead of GETs of /")
     parser.add_argument("--connections", type=int, help="kept alive")
+    parser.add_argument("--idle-connections", type=int, help="kept alive, and mostly idle")
     parser.add_argument("--rate", type=float, help="requests a second on new connections")
-    parser.add_argument("--min-requests", type=int, help="of each kind, before it stops")
+    parser.add_argument("--min-requests", type=int, help="of the busy kinds each, before it stops")
     parser.add_argument("--max-seconds", type=float, help="after which it stops all the same")
     print(json.dumps(asyncio.run(main(parser.parse_args()))))

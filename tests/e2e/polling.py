@@ -22,9 +22,21 @@ class Answer:
 
 def get(url: str) -> Answer:
     """Send a request on a connection of its own; a connection error fails the test."""
+    return ask(urllib.request.Request(url))
+
+
+def post(url: str, content: Any) -> Answer:
+    """Send a request with a body in JSON; otherwise like `get`."""
+    return ask(
+        urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    )
+
+
+def ask(request: urllib.request.Request) -> Answer:
+    """Send a request and return the answer."""
     started = time.monotonic()
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         status, body = error.code, error.read()

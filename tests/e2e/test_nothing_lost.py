@@ -6,14 +6,8 @@ import pytest
 
 from tests.e2e import measurements
 from tests.e2e.caller_pod import calling
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, run, until
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, restart, run, until
 from tests.e2e.nothing_lost import MIN_REQUESTS, nothing_lost
-
-
-def restart(*services: str) -> None:
-    kubectl("rollout", "restart", *(f"deployment/{service}" for service in services))
-    for service in services:
-        kubectl("rollout", "status", f"deployment/{service}", "--timeout=180s")
 
 
 def test_a_rollout_of_both_at_once_loses_nothing_quickly(cluster: Cluster) -> None:
@@ -47,13 +41,8 @@ def test_scaling_up_and_down_loses_nothing(cluster: Cluster, service: str) -> No
 @pytest.mark.full
 def test_draining_a_node_loses_nothing(cluster: Cluster) -> None:
     node = cluster.pods("backend")[0].spec.node_name
-    try:
-        with nothing_lost(cluster, "drain a node"):
-            kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
-            assert not [pod for app in SERVICES for pod in cluster.pods(app) if pod.spec.node_name == node]
-    finally:
-        kubectl("uncordon", node)
-        restart(*SERVICES)  # onto two nodes again
+    with nothing_lost(cluster, "drain a node"), cluster.drained(node):
+        cluster.settle()
 
 
 @pytest.mark.full

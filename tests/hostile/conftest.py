@@ -1,33 +1,45 @@
 """Both services, and what must hold after every attack."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
+from common.contract import RESERVED_PATHS
 from tests.processes import Service, running
-from tests.scripted_backend import HELLO, ScriptedBackend, sends_and_stays, serving
+from tests.scripted_backend import ScriptedBackend, as_json, sends_and_stays, serving
 
+# What it calls for itself, without a caller's query.
+DESCRIPTION = b"GET /base/openapi.json HTTP/1.1"
+ANSWER = {"status_code": 200, "message": "hello", "source": "backend", "openapi": "3.1.0", "paths": {}}
 QUICK = 1.0  # seconds
+MAX_MIB = 160  # of a Pod's 192
+ALLOWED = {
+    *("Host", "Accept", "Accept-Encoding", "User-Agent", "Content-Type", "Content-Length"),
+    *("traceparent", "tracestate", "X-Request-ID", "Idempotency-Key", "Authorization"),
+    *("Accept-Language", "If-None-Match", "If-Match"),
+}
 
 
 @pytest.fixture(scope="package")
 def upstream() -> Iterator[ScriptedBackend]:
     """A backend that answers every request alike and records it."""
     with serving() as scripted:
-        scripted.behaviours = defaultdict(lambda: (sends_and_stays(HELLO),))
+        scripted.behaviours = defaultdict(lambda: (sends_and_stays(as_json(200, ANSWER)),))
         yield scripted
 
 
 @pytest.fixture(scope="package")
 def backend() -> Iterator[Service]:
-    with running("backend") as service:
+    with running("backend", LOGIC="tests.shop:shop") as service:
         yield service
 
 
 @pytest.fixture(scope="package")
 def client(upstream: ScriptedBackend) -> Iterator[Service]:
-    with running("client", URL=f"127.0.0.1:{upstream.port}") as service:
+    with running("client", URL=f"http://127.0.0.1:{upstream.port}/base") as service:
         yield service
 
 
@@ -49,15 +61,29 @@ def unharmed(service: Service, upstream: ScriptedBackend) -> Iterator[None]:
     assert service.call("/healthz").seconds < QUICK
     assert service.workers() == workers, "expected no worker to be replaced"
     assert "Traceback" not in service.log[logged:]
-    heads = [head for seen in upstream.requests.values() for head in seen]
-    allowed = {
-        b"Accept: application/json",
-        b"Accept-Encoding: gzip",
-        b"User-Agent: client",
-        f"Host: 127.0.0.1:{upstream.port}".encode(),
-    }
-    for head in heads:
-        line, *headers = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-        assert line.startswith((b"GET / ", b"GET /?")), head
-        assert len(headers) == 4, head
-        assert set(headers) == allowed, head
+    assert service.peak_mib() < MAX_MIB
+    for seen in upstream.requests.values():
+        for head in seen:
+            check_passed_on(head, upstream.port)
+
+
+def check_passed_on(head: bytes, port: int) -> None:
+    """Check that a request is one that the client may make, whatever it was asked for."""
+    line, *headers = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    start = re.fullmatch(rb"(GET|HEAD|POST|PUT|PATCH|DELETE) /base(/[!-~]*) HTTP/1\.1", line)
+    assert start, head
+    path = start[2].partition(b"?")[0]
+    while True:
+        segments = path.split(b"/")
+        assert not {b".", b".."}.intersection(segments), head
+        assert not path.startswith(b"//"), head
+        assert b"\\" not in path, head
+        assert line == DESCRIPTION or path.rstrip(b"/").decode(errors="replace") not in RESERVED_PATHS, head
+        path, encoded = unquote_to_bytes(path), path
+        if path == encoded:
+            break
+    names = [header.partition(b": ")[0].decode() for header in headers]
+    assert len(set(names)) == len(names), head
+    assert {"Host", "Accept", "Accept-Encoding", "User-Agent"} <= set(names), head
+    assert set(names) <= ALLOWED, head
+    assert f"Host: 127.0.0.1:{port}".encode() in headers, head

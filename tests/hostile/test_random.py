@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.calls import connect, receive
+from tests.conftest import RecordProperty
 from tests.hostile.answers import check, statuses
 from tests.processes import Service
 
@@ -121,15 +122,18 @@ def is_one_request(data: bytes) -> bool:
 @pytest.mark.parametrize(
     "batches", [20, pytest.param(2500, marks=[pytest.mark.full, pytest.mark.timeout(900)])]
 )
-def test_random_requests_get_well_formed_answers(service: Service, batches: int) -> None:
+def test_random_requests_get_well_formed_answers(
+    service: Service, batches: int, record_property: RecordProperty
+) -> None:
     with closing(Caller(service)) as caller:
-        seconds = send_batches(caller, batches)
+        seconds = send_batches(caller, requests, batches)
 
     print(f"\n{service.name}: {caller.sent} requests, {caller.sent / seconds:.0f} a second")
+    record_property("sent", caller.sent)
     assert caller.sent >= batches * BATCH
 
 
-def send_batches(caller: Caller, batches: int) -> float:
+def send_batches(caller: Caller, requests: st.SearchStrategy[bytes], batches: int) -> float:
     """Send random requests and return the seconds that it took."""
 
     @settings(

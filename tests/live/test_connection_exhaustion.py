@@ -1,16 +1,18 @@
 """Callers that hold connections do not keep others out."""
 
+import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.calls import connect, eventually, receive, request
-from tests.conftest import Start
+from tests.calls import connect, error, eventually, receive, request
+from tests.conftest import RecordProperty, Start
 from tests.hostile.answers import received
-from tests.scripted_backend import ScriptedBackend, as_json, sends_and_stays
+from tests.scripted_backend import ScriptedBackend, as_json, sends_and_stays, waits_for
 
 
-@pytest.mark.parametrize("half", [b"", b"GET / HT", request("/", "GET", "Content-Length: 9") + b"x"])
+@pytest.mark.parametrize("half", [b"", b"GET / HT"])
 def test_connections_that_are_held_leave_room_for_others(start: Start, half: bytes) -> None:
     backend = start("backend", MAX_IN_FLIGHT="10")  # and so 40 connections
 
@@ -18,7 +20,19 @@ def test_connections_that_are_held_leave_room_for_others(start: Start, half: byt
         held = [stack.enter_context(connect(backend.port, half)) for _ in range(100)]
 
         assert backend.call("/").seconds < 1
-        assert received(held[0]).count(b"HTTP") == half.count(b"Length"), "expected the oldest to be closed"
+        assert received(held[0]) == b"", "expected the oldest to be closed"
+    assert "Traceback" not in backend.log
+
+
+def test_nobody_is_cut_off_where_more_connect_at_once_than_there_is_room_for(start: Start) -> None:
+    backend = start("backend", MAX_IN_FLIGHT="10")  # and so 40 connections
+    unfinished = request("/", "GET", "Content-Length: 9") + b"x"
+
+    with ExitStack() as stack:
+        held = [stack.enter_context(connect(backend.port, unfinished)) for _ in range(100)]
+
+        assert backend.call("/").seconds < 1
+        assert {receive(caller).status for caller in held} <= {200, 503}
     assert "Traceback" not in backend.log
 
 
@@ -26,7 +40,9 @@ def test_connections_that_are_held_leave_room_for_others(start: Start, half: byt
     ("max_in_flight", "number"), [("10", 40), pytest.param("1000", 4000, marks=pytest.mark.full)]
 )
 @pytest.mark.usefixtures("many_files")
-def test_idle_connections_leave_room_for_normal_load(start: Start, max_in_flight: str, number: int) -> None:
+def test_idle_connections_leave_room_for_normal_load(
+    start: Start, max_in_flight: str, number: int, record_property: RecordProperty
+) -> None:
     backend = start("backend", MAX_IN_FLIGHT=max_in_flight)
 
     with ExitStack() as stack:
@@ -34,6 +50,7 @@ def test_idle_connections_leave_room_for_normal_load(start: Start, max_in_flight
             idle = stack.enter_context(connect(backend.port, request("/")))
             assert receive(idle).status == 200
 
+        record_property("sent", number)
         replies = [backend.call("/") for _ in range(100)]
 
     assert {reply.status for reply in replies} == {200}
@@ -50,6 +67,50 @@ def test_callers_are_told_to_close_before_any_connection_is_closed_on_them(start
             said.append(receive(caller).headers["Connection"])
 
     assert said == ["keep-alive"] * 20 + ["close"] * 5
+
+
+@pytest.fixture
+def few_files(tmp_path: Path) -> str:
+    """A PYTHONPATH with which a process may open 64 files."""
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+    (tmp_path / "sitecustomize.py").write_text(limit)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["backend", "client"])
+def test_idle_connections_leave_room_for_others_within_64_files(
+    start: Start, upstream: ScriptedBackend, name: str, few_files: str
+) -> None:
+    service = start(name, URL=f"127.0.0.1:{upstream.port}", PYTHONPATH=few_files)
+
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(connect(service.port))
+
+        assert service.call("/nothing").seconds < 1
+    assert 'MAX_IN_FLIGHT=5 instead of 1000: at most 64 open files"' in service.log
+    assert "Traceback" not in service.log
+
+
+def test_calls_in_flight_leave_room_for_others_within_64_files(
+    start: Start, upstream: ScriptedBackend, few_files: str
+) -> None:
+    client = start("client", URL=f"127.0.0.1:{upstream.port}", PYTHONPATH=few_files)
+    said = threading.Event()
+    targets = [upstream.will(waits_for(said)) for _ in range(5)]
+
+    with ExitStack() as stack:
+        callers = [stack.enter_context(connect(client.port, request(target))) for target in targets]
+        for target in targets:
+            upstream.await_requests(target, 1)
+        for _ in range(100):
+            stack.enter_context(connect(client.port))
+
+        assert client.call("/").answer == error(503, "more than 5 requests in flight")
+        assert client.call("/healthz").seconds < 1
+        said.set()
+        assert [receive(caller).status for caller in callers] == [200] * 5
+    assert "Traceback" not in client.log
 
 
 def test_a_connection_that_idles_is_closed_after_idle_timeout_and_one_that_asks_is_not(start: Start) -> None:

@@ -27,9 +27,8 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize(
-    "body", [pytest.param(name, marks=[] if name == "small objects" else pytest.mark.full) for name in BODIES]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("body", BODIES)
 def test_200_callers_of_the_largest_answers_fit_into_a_pod(
     start: Start, upstream: ScriptedBackend, body: str
 ) -> None:

@@ -1,19 +1,25 @@
 """LOGIC chooses what answers; the client passes it on."""
 
+import json
+import re
+import signal
 import subprocess
 import sys
+import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
 from werkzeug.datastructures import MultiDict
 
 from backend.app import parameters
-from backend.settings import LOGICS, NEEDS
-from tests.calls import error
+from backend.lookup import allowed_logics
+from tests.calls import JSON, error, eventually
 from tests.conftest import Start
+from tests.manifests.services import FOLDERS, SECRETS
 from tests.processes import ROOT, Service, environment, free_port
 
-ALLOWED = f"{', '.join(LOGICS)} or an importable package.module:function"
+ALLOWED = allowed_logics()
 GREETING = """
 from werkzeug.exceptions import Conflict
 
@@ -21,7 +27,7 @@ def answer(query):
     if "bad" in query:
         raise Conflict("bad is taken; allowed: anything else")
     message = f"hello {query.get('name', 'you')}"
-    return {"message": message, "length": len(query), "source": "me", "status_code": 1}
+    return {"message": message, "length": len(query)}
 
 number = 7
 """
@@ -47,8 +53,132 @@ def test_a_function_from_outside_answers_through_the_client(start: Start, outsid
     assert client.call("/?bad").answer == error(409, "bad is taken; allowed: anything else")
 
 
+SHOP_SETTINGS = """
+from dataclasses import dataclass
+
+from backend import settings
+from common.settings import hidden, number, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(settings.Settings):
+    max_orders: int = setting(number(1, 9), "Most orders.", default=5)
+    shop_key: str = setting(str, "A key.", mask=hidden)
+"""
+SHOP = """
+import pathlib
+
+from flask import Blueprint, request
+from werkzeug.exceptions import ServiceUnavailable
+
+from backend.logic import Logic
+
+shop = Blueprint("shop", __name__)
+
+
+def make(settings):
+    file = pathlib.Path(settings.shop_key)
+
+    def ready():
+        if not file.exists():
+            raise ServiceUnavailable("not stocked")
+
+    @shop.post("/orders")
+    def order():
+        return {"item": request.get_json()["item"], "of": settings.max_orders}, 201, {"Location": "/orders/1"}
+
+    return Logic(shop, ready, file.unlink)
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A package with a factory and settings of its own, which says when it is imported."""
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"print('imports the shop', flush=True)\n{SHOP}")
+    (package / "orders.py").write_text("from shop import make")
+    (package / "settings.py").write_text(SHOP_SETTINGS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("logic", ["shop:make", "shop.orders:make"])
+def test_a_factory_has_settings_of_its_own_and_tells_whether_it_is_ready_and_cleans_up(
+    start: Start, shop: Path, logic: str
+) -> None:
+    stock = shop / "stock"
+    backend = start("backend", LOGIC=logic, PYTHONPATH=str(shop), MAX_ORDERS="7", SHOP_KEY=str(stock))
+    client = start("client", URL=f"127.0.0.1:{backend.port}")
+    assert "LOGIC=" + logic + ' MAX_ORDERS=7 SHOP_KEY=***"' in backend.log
+    assert backend.call("/readyz").answer == error(503, "not stocked", "backend")
+
+    stock.touch()
+    assert backend.call("/readyz").status == 200
+    reply = client.call("/orders", "POST", JSON, body=b'{"item": "tea"}')
+    fields = {"status_code": 201, "message": "Created", "source": "client", "item": "tea", "of": 7}
+    assert reply.answer == (201, fields)
+    assert reply.headers["Location"] == "/orders/1"
+
+    backend.stop()
+    assert not stock.exists(), "expected close to be called"
+    assert "Traceback" not in backend.log
+    boots, imports = backend.log.index("Booting worker"), backend.log.index("imports the shop")
+    assert boots < imports, "expected gevent to patch Python before anything but the settings is imported"
+
+
+def test_settings_of_ones_own_are_refused_as_ours_are(shop: Path) -> None:
+    code, output = refusal(shop, LOGIC="shop:make", PYTHONPATH=str(shop), PORT="x", MAX_ORDERS="10")
+    assert code == 1
+    assert output.splitlines() == [
+        "PORT='x' is not allowed: expected a whole number from 1 to 65535",
+        "MAX_ORDERS='10' is not allowed: expected a whole number from 1 to 9",
+        "SHOP_KEY is missing: expected a value",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import nothing", "ModuleNotFoundError: No module named 'nothing'"),
+        (
+            "Settings = dict",
+            "TypeError: shop.settings.Settings is not a subclass of backend.settings.Settings",
+        ),
+    ],
+)
+def test_settings_of_ones_own_that_do_not_load_are_refused(shop: Path, text: str, why: str) -> None:
+    (shop / "shop" / "settings.py").write_text(text)
+
+    refused = refusal(shop, LOGIC="shop:make", PYTHONPATH=str(shop))
+    assert refused == (1, f"LOGIC='shop:make' does not load: {why}; expected {ALLOWED}\n")
+
+
+def test_edited_settings_of_ones_own_are_taken_up(start: Start, shop: Path) -> None:
+    backend = start("backend", LOGIC="shop:make", PYTHONPATH=str(shop), SHOP_KEY=str(shop))
+    (shop / "shop" / "settings.py").write_text(SHOP_SETTINGS.replace("default=5", "default=66"))
+    backend.signal(signal.SIGHUP)
+
+    ordered = partial(backend.call, "/orders", "POST", JSON, body=b'{"item": "tea"}')
+    eventually("the new default", lambda: b'"of":66' in ordered().body)
+    (shop / "stock").touch()
+
+
+def test_a_reserved_path_keeps_the_backend_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "views.py").write_text(
+        "import flask\nbp = flask.Blueprint('bp', __name__)\nbp.get('/version')(dict)"
+    )
+
+    code, output = refusal(tmp_path, LOGIC="views:bp", PYTHONPATH=str(tmp_path))
+    assert code != 0
+    assert (
+        "LOGIC='views:bp' has a route '/version'; "
+        "expected any but /healthz, /readyz, /version, /openapi.json\n"
+    ) in output
+    assert "Traceback" not in output
+
+
 def refusal(folder: Path, **settings: str) -> tuple[int, str]:
-    """Return the exit code and the output of a backend that refuses to start."""
+    """Return the exit code and the logged messages of a backend that refuses to start."""
     done = subprocess.run(
         [sys.executable, "-m", "backend"],
         cwd=ROOT,
@@ -59,7 +189,8 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
         timeout=20,
         check=False,
     )
-    return done.returncode, done.stdout
+    messages = [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    return done.returncode, "".join(f"{message}\n" for message in messages)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +206,7 @@ def test_an_unknown_logic_is_refused_with_the_known_ones(tmp_path: Path, logic: 
         ("ours.missing:answer", "ModuleNotFoundError: No module named 'ours.missing'"),
         ("ours.unfinished:answer", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
         ("ours.greeting:reply", "AttributeError: module 'ours.greeting' has no attribute 'reply'"),
-        ("ours.greeting:number", "TypeError: 'number' is not a function"),
+        ("ours.greeting:number", "TypeError: 'number' is not a function or Blueprint"),
     ],
 )
 def test_a_logic_that_cannot_be_imported_is_refused_with_the_reason(
@@ -89,23 +220,21 @@ def test_a_logic_that_cannot_be_imported_is_refused_with_the_reason(
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("name", NEEDS)
+@pytest.mark.parametrize("name", [each for each in FOLDERS if (FOLDERS[each] / "requirements.txt").exists()])
 def test_a_logic_whose_packages_are_not_installed_is_refused(tmp_path: Path, name: str) -> None:
-    hide = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{hide}; from backend.settings import logic; logic({name!r})"],
-        cwd=ROOT,
-        env=environment(tmp_path, {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for package in groups[f"backend-{name}"][1:]:
+        module = re.split(r"\W", package)[0]
+        (tmp_path / f"{module}.py").write_text("raise ModuleNotFoundError('it is not installed')")
+    settings = {"LOGIC": name, "PYTHONPATH": str(tmp_path)} | SECRETS.get(name, {})
 
-    installed = ", ".join(each for each in LOGICS if each not in NEEDS)
-    needs = "; ".join(f"{each} needs requirements/backend-{each}.txt" for each in NEEDS)
-    assert done.stderr.endswith(
-        f"ValueError: {installed} or an importable package.module:function; {needs}\n"
-    )
+    code, output = refusal(tmp_path, **settings)
+
+    assert code != 0
+    assert (
+        f"LOGIC={name!r} does not load: ModuleNotFoundError: it is not installed; "
+        f"expected what backend/logic/{name}/requirements.txt lists to be installed\n"
+    ) in output
 
 
 @pytest.mark.parametrize(

@@ -46,20 +46,14 @@ def test_each_request_is_logged_unless_access_log_is_false(start: Start, backend
     for service in (backend, quiet):
         service.call("/?who=me")
 
-    eventually("a log line", lambda: '"GET /?who=me HTTP/1.1" 200' in backend.log)
+    eventually("a log line", lambda: backend.requests(path="/", parameters=["who"], status=200))
     quiet.stop()
     assert "GET" not in quiet.log
 
 
 def test_probes_are_not_logged(backend: Service) -> None:
     backend.call("/healthz")
-    backend.call("/?after=probe")
+    backend.call("/?after_probe=1")
 
-    eventually("a log line", lambda: '"GET /?after=probe HTTP/1.1" 200' in backend.log)
+    eventually("a log line", lambda: backend.requests(parameters=["after_probe"]))
     assert "/healthz" not in backend.log
-
-
-def test_quotes_in_a_field_of_a_log_line_are_escaped(backend: Service) -> None:
-    backend.call("/?agent=quoted", "GET", 'User-Agent: a"b')
-
-    eventually("a log line", lambda: '/?agent=quoted HTTP/1.1" 200 63 "-" "a\\"b"' in backend.log)

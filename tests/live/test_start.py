@@ -1,5 +1,6 @@
-"""A service that cannot start exits with 1 and prints a line for each reason."""
+"""A service that cannot start exits with 1 and logs a line for each reason."""
 
+import json
 import re
 import socket
 import subprocess
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from client.settings import ALLOWED
-from tests.processes import ROOT, environment, free_port
+from tests.calls import eventually
+from tests.conftest import Start
+from tests.processes import ROOT, Service, environment, free_port
 
 
 def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
-    """Return the lines that a service prints when it does not start."""
+    """Return the messages that a service logs when it does not start."""
     done = subprocess.run(
         [sys.executable, "-m", service],
         cwd=ROOT,
@@ -23,8 +26,10 @@ def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
         timeout=20,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, ""), done
-    return done.stderr.splitlines()
+    assert (done.returncode, done.stderr) == (1, ""), done
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(line["service"], line["level"]) for line in lines} == {(service, "CRITICAL")}
+    return [line["message"] for line in lines]
 
 
 @pytest.mark.parametrize("service", ["backend", "client"])
@@ -77,3 +82,32 @@ def test_a_draining_flag_that_cannot_be_removed_is_a_line(service: str, tmp_path
     (line,) = failed_start(service, tmp_path, HOST="127.0.0.1", PORT=str(free_port()))
 
     assert line.startswith(f"{flag}: cannot remove the draining flag: "), line
+
+
+@pytest.mark.parametrize("name", ["backend", "client"])
+def test_a_script_name_in_the_environment_is_ignored(start: Start, backend: Service, name: str) -> None:
+    service = start(name, SCRIPT_NAME="/app", URL=f"127.0.0.1:{backend.port}")
+
+    assert service.call("/nothing").status == 404
+    assert service.call("/healthz").status == 200
+
+
+@pytest.mark.parametrize(("closed", "is_logged"), [("<&- >&-", True), (">&- 2>&-", False)])
+def test_a_service_whose_standard_streams_are_closed_serves(
+    tmp_path: Path, closed: str, *, is_logged: bool
+) -> None:
+    port = free_port()
+    command = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "backend"]
+    settings = {"HOST": "127.0.0.1", "PORT": str(port)}
+    env = environment(tmp_path, settings)
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log) as it,
+    ):
+        service = Service("backend", "127.0.0.1", port, it, tmp_path)
+        eventually("it answers", lambda: service.answers() or it.poll() is not None)
+        assert service.call("/").status == 200
+        service.stop()
+
+    assert bool(service.requests(path="/", status=200)) is is_logged
+    assert is_logged or service.log == ""

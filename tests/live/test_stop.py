@@ -2,14 +2,21 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
+import pytest
+
+from common.serving.stopping import HOLD
 from tests.calls import connect, eventually, receive, request
-from tests.conftest import Start
-from tests.processes import Service
+from tests.conftest import RecordProperty, Start
+from tests.processes import HOST, ROOT, Service, environment, free_port
 from tests.scripted_backend import ScriptedBackend, hangs_after, waits_for
 
-MARGIN = 2.0  # for busy cores (seconds)
+MARGIN = 8.0  # for busy cores; what would delay a stop takes longer (seconds)
 
 
 def refuses(service: Service) -> bool:
@@ -67,6 +74,56 @@ def test_idle_connections_do_not_delay_a_stop(start: Start) -> None:
     assert "ERROR" not in backend.log
 
 
+def test_a_connection_whose_answer_was_under_way_does_not_delay_a_stop(start: Start) -> None:
+    backend = start("backend")
+    asks = request("/", "GET", "Content-Length: 1")
+    with connect(backend.port, asks) as caller:
+        assert receive(caller).headers["Connection"] == "keep-alive"
+        backend.signal(signal.SIGTERM)
+
+        assert backend.ends(within=2 + MARGIN) == 0
+
+
+def drain(service: Service, seconds_ago: float = 0) -> None:
+    """Stop as a Pod does, which set the flag some time ago."""
+    flag = service.folder / "draining"
+    flag.touch()
+    os.utime(flag, (time.time() - seconds_ago,) * 2)
+    service.signal(signal.SIGTERM)
+    eventually("no new connections", lambda: refuses(service))
+
+
+def test_a_draining_service_keeps_idle_connections_until_their_callers_were_told(start: Start) -> None:
+    backend = start("backend")
+    with connect(backend.port) as idle, connect(backend.port, request("/")) as used:
+        assert receive(used).headers["Connection"] == "keep-alive"
+        drain(backend)
+
+        for caller in (idle, used):
+            assert backend.process.poll() is None, "expected it to wait for its callers"
+            caller.sendall(request("/"))
+            reply = receive(caller)
+            assert (reply.status, reply.headers["Connection"]) == (200, "close")
+    assert backend.ends(within=2 + MARGIN) == 0
+
+
+def test_a_draining_service_ends_once_its_callers_have_left(start: Start) -> None:
+    backend = start("backend")
+    with connect(backend.port, request("/")) as caller:
+        assert receive(caller).status == 200
+        drain(backend)
+    assert backend.ends(within=2 + MARGIN) == 0
+
+
+def test_a_draining_service_does_not_keep_idle_connections_for_ever(start: Start) -> None:
+    backend = start("backend")
+    with connect(backend.port, request("/")) as caller:
+        assert receive(caller).status == 200
+        drain(backend, seconds_ago=HOLD)
+
+        assert backend.ends(within=2 + MARGIN) == 0
+
+
 def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}")
     target = upstream.will(hangs_after(b""))
@@ -76,6 +133,26 @@ def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: ScriptedBacken
         client.signal(signal.SIGINT)
 
         assert client.ends(within=2 + MARGIN) == 0
+
+
+@pytest.mark.full
+def test_sigterm_is_heeded_at_every_moment_of_the_start(
+    tmp_path: Path, record_property: RecordProperty
+) -> None:
+    moments = range(60)
+    for moment in moments:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend"],
+            cwd=ROOT,
+            env=environment(tmp_path, {"HOST": HOST, "PORT": str(free_port())}),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moment / 40)
+        process.terminate()
+        # Until Python has got to the code here, the signal ends it.
+        assert process.wait(timeout=2 + MARGIN) in (0, -signal.SIGTERM), moment
+    record_property("sent", len(moments))
 
 
 def test_sigterm_is_heeded_while_a_worker_boots(start: Start) -> None:

@@ -1,20 +1,23 @@
-"""The README's table of settings, checked against the code."""
+"""The tables of settings in the READMEs, checked against the code."""
 
 import re
 from collections import defaultdict
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
-from backend.settings import LOGICS
-from client.settings import Settings as ClientSettings
-from tests.manifests.services import ROOT
+import pytest
+
+from tests.manifests.services import FOLDERS, ROOT, SETTINGS, own_fields
+
+
+def rows(readme: Path) -> set[str]:
+    return set(re.findall(r"^\| `[A-Z_]+` \|.*\|$", readme.read_text(), flags=re.MULTILINE))
 
 
 def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    readme = (ROOT / "README.md").read_text()
-    rows = set(re.findall(r"^\| `[A-Z_]+` \|.*\|$", readme, flags=re.MULTILINE))
     owners: dict[str, dict[str, Field[Any]]] = defaultdict(dict)  # setting: service: its field
-    for service, settings in [("backend", each) for each in LOGICS.values()] + [("client", ClientSettings)]:
+    for service, settings in SETTINGS.items():
         for field in fields(settings):
             owners[field.name][service] = field
     expected = set()
@@ -24,4 +27,12 @@ def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
         expected.add(
             f"| `{name.upper()}` | {' and '.join(services)} | {defaults} | {metadata[0]['meaning']} |"
         )
-    assert rows == expected
+    assert rows(ROOT / "README.md") == expected
+
+
+@pytest.mark.parametrize("logic", FOLDERS)
+def test_a_logics_readme_lists_its_settings(logic: str) -> None:
+    assert rows(FOLDERS[logic] / "README.md") == {
+        f"| `{field.name.upper()}` | {field.metadata['shown_default']} | {field.metadata['meaning']} |"
+        for field in own_fields(logic)
+    }

@@ -2,10 +2,11 @@
 
 from itertools import chain, repeat
 
+import gevent
 import pytest
 
 from client.answer import MAX_FRAMING_BYTES, READ_BYTES, Answer
-from client.errors import Unreadable
+from client.errors import Disconnected, Unreadable
 from tests.scripted_backend import answer
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -26,6 +27,16 @@ class FakeSocket:
         assert len(piece) <= size
         self.received += len(piece)
         return piece
+
+
+class ClosingSocket(FakeSocket):
+    """A connection whose other side answers and closes before it has read all."""
+
+    def send(self, data: bytes) -> int:
+        return len(data) // 2
+
+    def sendall(self, _: memoryview) -> None:
+        raise ConnectionResetError
 
 
 def ask(sock: FakeSocket) -> tuple[Answer, list[bool]]:
@@ -56,3 +67,32 @@ def test_a_body_that_cannot_be_decoded_closes_its_connection() -> None:
         broken.read()
 
     assert done == [False]
+
+
+def test_others_have_their_turns_while_an_answer_arrives() -> None:
+    sock = FakeSocket(answer(200, bytes(1000 * 100))[: -999 * 100], *[bytes(100)] * 999)
+    long, _ = ask(sock)
+    turns = []
+
+    def takes_turns() -> None:
+        while sock.received:
+            turns.append(sock.received)
+            gevent.sleep(0)
+
+    other = gevent.spawn(takes_turns)
+    long.read()
+    other.kill()
+
+    assert len(set(turns)) > 900
+
+
+def test_an_answer_that_came_before_the_request_was_sent_whole_is_received() -> None:
+    early, done = ask(ClosingSocket(answer(413, b"{}")))
+
+    assert (early.status, early.read()) == (413, b"{}")
+    assert done == [True], "the pool sees that the connection is closed"
+
+
+def test_a_connection_that_is_lost_before_the_request_was_sent_whole_is_disconnected() -> None:
+    with pytest.raises(Disconnected):
+        ask(ClosingSocket())

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import gevent
 import pytest
 
-from client.dns import AddressInfo
 from client.errors import NotConnected
 from client.transport import PooledAdapter
+from common.dns import AddressInfo
 from tests.calls import PATIENCE, connect
 from tests.processes import free_port
 

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import gevent
 import pytest
 from gevent.socket import socket, socketpair
+from gunicorn.config import Config
 
 from common.budget import BUFFERED
 from common.serving import connection as connection_module
+from common.serving.access_log import AccessLogger
 from common.serving.connection import Connection
-from common.serving.connections import Connections
+from common.serving.connections import MANY, OVERHEAD, Connections
+from common.serving.log_lines import LogLines
+from common.serving.log_stream import LogStream
+from common.serving.overload import Overload
 from common.serving.request_limits import MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, TooManyBytes
 from tests.calls import PATIENCE, request
 
@@ -24,14 +30,23 @@ def connections() -> Connections:
 
 
 @pytest.fixture
-def opened(connections: Connections) -> Iterator[Open]:
+def overload() -> Overload:
+    return Overload(
+        "backend",
+        lambda _: False,
+        AccessLogger(Config(), LogStream(1, LogLines("backend", "pod", is_json=True))),
+    )
+
+
+@pytest.fixture
+def opened(connections: Connections, overload: Overload) -> Iterator[Open]:
     """Open a connection; both of its ends are closed at the end."""
     with ExitStack() as stack:
 
         def connect() -> tuple[Connection, socket]:
             ours, theirs = socketpair()
             stack.callback(theirs.close)
-            connection = Connection(ours, connections, send_timeout=PATIENCE)
+            connection = Connection(ours, ("", 0), connections, overload, send_timeout=PATIENCE)
             stack.callback(connection.close)
             return connection, theirs
 
@@ -44,7 +59,7 @@ def opened(connections: Connections) -> Iterator[Open]:
 @pytest.fixture
 def budget(monkeypatch: pytest.MonkeyPatch) -> int:
     """Few bytes, so that they are soon used up."""
-    monkeypatch.setattr(BUFFERED, "limit", 50_000)
+    monkeypatch.setattr(BUFFERED, "limit", 50_000 + 2 * OVERHEAD)
     return 50_000
 
 
@@ -96,6 +111,16 @@ def test_half_a_head_is_nothing_once_the_caller_has_left(
     assert reader.get(timeout=PATIENCE) == b""
 
 
+def test_what_has_arrived_is_read_also_after_the_end(opened: Open) -> None:
+    connection, caller = opened()
+    reader = reading(connection)
+    caller.sendall(HEAD)
+
+    connection.end()
+
+    assert reader.get(timeout=PATIENCE) == HEAD
+
+
 @pytest.mark.parametrize(
     "hopeless",
     [
@@ -144,18 +169,50 @@ def test_a_head_must_arrive_in_time(
     assert reader.get(timeout=PATIENCE) == b""
 
 
-def test_a_body_must_arrive_in_time_also_where_it_never_pauses(
+def test_a_body_must_arrive_in_time(
     opened: Open, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
     connection, caller = opened()
-    caller.sendall(HEAD + b"body")
+    caller.sendall(HEAD)
     connection.read_head()
-    assert connection.recv(2) == b"bo"
+    reader = gevent.spawn(connection.recv, 100)
+    gevent.sleep(0)
 
     connections.end_late()
 
+    assert reader.get(timeout=PATIENCE) == b""
+
+
+def test_a_body_that_never_pauses_must_arrive_in_time_and_its_rest_is_not_a_request(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
+    connection, caller = opened()
+    caller.sendall(HEAD + b"body" + HEAD)
+    connection.read_head()
+    assert connection.recv(4) == b"body"
+
     assert connection.recv(2) == b""
+    assert connection.read_head() == b""
+
+
+def test_the_time_limit_of_a_body_does_not_hold_while_it_is_answered(
+    opened: Open, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
+    connection, caller = opened()
+    caller.sendall(HEAD)
+    connection.read_head()
+    reader = gevent.spawn(connection.recv, 4)
+    gevent.sleep(0)
+    caller.sendall(b"body")
+    assert reader.get(timeout=PATIENCE) == b"body"
+
+    connections.end_late()
+    send(caller, HEAD)
+
+    assert connection.read_head() == HEAD
 
 
 def test_the_largest_unfinished_request_makes_room(opened: Open, budget: int) -> None:
@@ -171,7 +228,7 @@ def test_the_largest_unfinished_request_makes_room(opened: Open, budget: int) ->
 
     with pytest.raises(TooManyBytes):
         readers[1].get(timeout=PATIENCE)
-    assert BUFFERED.held == 20_010, "expected the other two to be kept"
+    assert BUFFERED.held == 20_010 + 2 * OVERHEAD, "expected the other two to be kept"
     for caller in (small_caller, other_caller):
         send(caller, b" HTTP/1.1\r\n\r\n")
     assert all(readers[at].get(timeout=PATIENCE).endswith(b"\r\n\r\n") for at in (0, 2))
@@ -195,19 +252,29 @@ def test_a_body_that_was_not_asked_for_counts_until_it_is_thrown_away(opened: Op
     caller.sendall(HEAD + b"x" * 3000)
     connection.read_head()
 
-    assert BUFFERED.held == 3000
+    assert BUFFERED.held == 3000 + OVERHEAD
     assert len(connection.recv(2000)) == 2000
-    assert BUFFERED.held == 3000
-    connection.hold(0)
+    assert BUFFERED.held == 3000 + OVERHEAD
+    connection.connections.hold(connection, 0)
     assert BUFFERED.held == 0
 
 
 def test_the_oldest_of_too_many_that_rest_makes_room(opened: Open) -> None:
-    readers = [reading(opened()[0]) for _ in range(7)]
+    readers = [reading(opened()[0]) for _ in range(8)]
 
     gevent.joinall(readers[:1], timeout=PATIENCE)
 
-    assert [reader.ready() for reader in readers] == [True, *[False] * 6]
+    assert [reader.ready() for reader in readers] == [True, *[False] * 7]
+
+
+def test_a_request_is_answered_whose_new_connection_makes_room_before_its_turn(opened: Open) -> None:
+    accepted = []
+    for _ in range(10):
+        connection, caller = opened()
+        caller.sendall(HEAD)
+        accepted.append(connection)
+
+    assert [connection.read_head() for connection in accepted] == [HEAD] * 10
 
 
 def test_callers_are_told_to_close_before_any_connection_is(opened: Open, connections: Connections) -> None:
@@ -218,3 +285,19 @@ def test_callers_are_told_to_close_before_any_connection_is(opened: Open, connec
     opened()
 
     assert connections.are_many()
+
+
+def test_memory_is_given_back_once_after_many_connections_were_closed(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trims: list[int] = []
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(malloc_trim=trims.append))
+
+    for most, closed in ((MANY, MANY), (3 * MANY, MANY), (3 * MANY, 2 * MANY)):
+        connections.most = most
+        connections.open = set(range(most - closed))  # type: ignore[arg-type]
+        connections.trim_memory()
+        connections.trim_memory()
+
+    connections.open.clear()
+    assert trims == [0]

@@ -7,8 +7,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from client import dns
-from client.dns import TTL, DnsCache
+from common import dns
+from common.dns import TTL, DnsCache
 from tests.calls import PATIENCE
 
 

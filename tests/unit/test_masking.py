@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from backend.settings import Settings as BackendSettings
 from client.settings import ALLOWED
 from client.settings import Settings as ClientSettings
-from common.settings import SettingsError
+from common.settings import SettingsError, masked
 from common.urls import masked_url
+from tests.manifests.services import FOLDERS, SECRETS, own_fields
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,16 @@ def test_a_refused_url_is_shown_only_where_it_has_no_room_for_a_password(text: s
     assert str(caught.value) == f"URL={shown!r} is not allowed: expected {ALLOWED}"
 
 
-LLM = {"LOGIC": "llm", "LLM_BASE_URL": "https://models.example/v1", "LLM_MODEL": "large"}
+# Each setting that may hold a credential, with what is set beside it.
+CREDENTIALS: list[tuple[str, dict[str, str]]] = [
+    ("URL", {}),
+    *(
+        (field.name.upper(), {"LOGIC": logic} | SECRETS.get(logic, {}))
+        for logic in FOLDERS
+        for field in own_fields(logic)
+        if field.metadata["mask"] is not masked
+    ),
+]
 # Mistyped or misplaced; where a URL has its host, nothing can be told from a host.
 FORMS = [
     "me:{}@backend:80", "https://me:{}@backend/api", "http://{}@backend", "http://{}:@backend",
@@ -62,10 +72,7 @@ def logged(environ: dict[str, str]) -> str:
         return str(refused)
 
 
-@pytest.mark.parametrize(
-    ("name", "others"),
-    [("URL", {}), ("DATABASE_URL", {"LOGIC": "database"}), ("LLM_BASE_URL", LLM), ("LLM_API_KEY", LLM)],
-)
+@pytest.mark.parametrize(("name", "others"), CREDENTIALS)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_never_shown(name: str, others: dict[str, str], form: str) -> None:
     line = logged(others | {name: form.replace("{}", "hunter2")})
@@ -79,7 +86,7 @@ def test_a_secret_is_never_shown(name: str, others: dict[str, str], form: str) -
 def test_a_secret_is_never_shown_whatever_stands_around_it(before: str, after: str) -> None:
     for scheme in ("", "http://", "postgresql+psycopg://", "postgresql+psycopg://me:"):
         text = f"{scheme}{before}hunter2!{after}"  # no host
-        for name, others in (("URL", {}), ("DATABASE_URL", {"LOGIC": "database"}), ("LLM_BASE_URL", LLM)):
+        for name, others in CREDENTIALS:
             assert "hunter" not in logged(others | {name: text})
 
 
@@ -89,3 +96,23 @@ def test_a_secret_is_never_shown_whatever_stands_around_it(before: str, after: s
 )
 def test_a_secret_in_the_wrong_setting_is_masked(name: str, text: str) -> None:
     assert logged({"LOGIC": "hello"} | {name: text}).startswith(f"{name}='***' is not allowed: expected ")
+
+
+@pytest.mark.parametrize("name", ["HOST", "PORT", "ACCESS_LOG", "TRUSTED_PROXIES"])
+@pytest.mark.parametrize("text", ["me:hunter2", "me:1:2", ":hunter2", "[::1]:hunter2", "me:123456"])
+def test_what_may_be_a_password_after_a_colon_is_masked(name: str, text: str) -> None:
+    assert logged({"LOGIC": "hello", name: text}).startswith(f"{name}='***' is not allowed: expected ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HOST", "localhost:8080"),
+        ("HOST", "10.0.0.1:8080"),
+        ("HOST", "::1"),
+        ("TRUSTED_PROXIES", "fd00::/8, 10.0.0.0/33"),
+        ("LOGIC", "greeting.polite:answer"),
+    ],
+)
+def test_addresses_and_the_name_of_a_logic_are_shown_with_their_colons(name: str, text: str) -> None:
+    assert logged({"LOGIC": "hello"} | {name: text}).startswith(f"{name}={text!r} is not allowed: expected ")

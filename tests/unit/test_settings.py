@@ -8,8 +8,10 @@ import pytest
 
 from backend.settings import Settings as BackendSettings
 from client.settings import Settings as ClientSettings
+from client.transport import MAX_AGE, SWEEP_INTERVAL
 from common.contract import MAX_CONNECT_SECONDS
-from common.serving.server import graceful_timeout, options
+from common.serving.server import options
+from common.serving.stopping import HOLD, PRE_STOP, grace_period, graceful_timeout, requests_timeout
 from common.settings import SettingsError, flag, host, number
 
 
@@ -93,9 +95,12 @@ def test_the_start_up_line_has_every_setting() -> None:
     line = str(ClientSettings.from_environ({"WORKERS": "1", "URL": "backend"}))
 
     assert line == (
-        "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 MAX_IN_FLIGHT=1000 "
-        "MAX_BUFFERED_BYTES=33554432 IDLE_TIMEOUT=620 ACCESS_LOG=True URL=http://backend:8080 URL_CA_FILE= "
-        "MAX_ANSWER_BYTES=1048576"
+        "HOST=0.0.0.0 PORT=8082 WORKERS=1 ANSWER_TIMEOUT=30.0 STREAM_TIMEOUT=120.0 MAX_IN_FLIGHT=1000 "
+        "MAX_BUFFERED_BYTES=33554432 MAX_REQUEST_BYTES=1048576 IDLE_TIMEOUT=620 ACCESS_LOG=True "
+        "LOG_FORMAT=auto TRUSTED_PROXIES= METRICS_PORT=9464 GIT_COMMIT= OTEL_RESOURCE_ATTRIBUTES= "
+        "OTEL_EXPORTER_OTLP_ENDPOINT= OTEL_TRACES_SAMPLER=parentbased_traceidratio "
+        "OTEL_TRACES_SAMPLER_ARG=0.1 OTEL_SERVICE_NAME= OTEL_SDK_DISABLED=False "
+        "URL=http://backend:8080 URL_CA_FILE= MAX_ANSWER_BYTES=1048576 PAGE=True"
     )
 
 
@@ -103,14 +108,35 @@ def test_the_start_up_line_has_every_setting() -> None:
 def test_the_graceful_timeout_is_longer_than_the_slowest_answer(seconds: str) -> None:
     settings = ClientSettings.from_environ({"ANSWER_TIMEOUT": seconds})
 
-    assert graceful_timeout(settings) > MAX_CONNECT_SECONDS + settings.answer_timeout + 1
+    assert requests_timeout(settings) > MAX_CONNECT_SECONDS + settings.answer_timeout + 1
+    assert graceful_timeout(settings) > HOLD - PRE_STOP + requests_timeout(settings)
+    assert grace_period(settings) > PRE_STOP + graceful_timeout(settings)
     assert options(settings)["graceful_timeout"] == graceful_timeout(settings)
 
 
-def test_a_maximum_answer_that_cannot_fit_the_budget_is_refused() -> None:
-    with pytest.raises(SettingsError) as refused:
-        ClientSettings.from_environ({"MAX_ANSWER_BYTES": "1000000", "MAX_BUFFERED_BYTES": "1999999"})
+def test_callers_that_idle_for_a_minute_come_by_before_their_connection_is_closed() -> None:
+    assert HOLD > 60
 
-    assert str(refused.value) == (
-        "MAX_ANSWER_BYTES=1000000 is not allowed: expected at most half of MAX_BUFFERED_BYTES=1999999"
+
+def test_no_post_is_sent_on_a_connection_that_the_backend_is_about_to_close() -> None:
+    idle = MAX_AGE + SWEEP_INTERVAL  # in the client's pool
+
+    assert idle < HOLD
+    assert idle < BackendSettings.from_environ({}).idle_timeout
+
+
+def test_sizes_that_cannot_fit_the_budget_are_refused() -> None:
+    fits = {"MAX_REQUEST_BYTES": "400000", "MAX_ANSWER_BYTES": "600000", "MAX_BUFFERED_BYTES": "2000000"}
+    ClientSettings.from_environ(fits)
+    with pytest.raises(SettingsError) as client:
+        ClientSettings.from_environ(fits | {"MAX_BUFFERED_BYTES": "1999999"})
+    with pytest.raises(SettingsError) as backend:
+        BackendSettings.from_environ({"MAX_REQUEST_BYTES": "2000000", "MAX_BUFFERED_BYTES": "1999999"})
+
+    assert str(client.value) == (
+        "MAX_REQUEST_BYTES=400000 and MAX_ANSWER_BYTES=600000 are not allowed: "
+        "expected together at most half of MAX_BUFFERED_BYTES=1999999"
+    )
+    assert str(backend.value) == (
+        "MAX_REQUEST_BYTES=2000000 is not allowed: expected at most MAX_BUFFERED_BYTES=1999999"
     )

@@ -1,22 +1,27 @@
 """What this code overrides in other packages, or relies on inside them: CONTRIBUTING.md, "Upgrading"."""
 
 import inspect
+import json
 import os
-import re
+import signal
 import socket
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
+import gunicorn.arbiter
 import pytest
+from gevent.socket import socket as gevent_socket
 from gevent.socket import socketpair
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.http import message
+from gunicorn.http import message, wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.http2 import negotiation
@@ -24,11 +29,16 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from backend.settings import Settings
 from common.serving.access_log import AccessLogger
+from common.serving.arbiter import Arbiter
+from common.serving.cached import cache_for_requests, of_second
+from common.serving.handover import Handover
+from common.serving.log_lines import LogLines
+from common.serving.log_stream import LogStream
+from common.serving.overload import Overload
 from common.serving.request_limits import BoundedRequest, limit_requests
 from common.serving.server import Server, options
 from common.serving.worker import Worker
 from tests.calls import PATIENCE, receive, request
-from tests.scripted_backend import serving
 
 
 @pytest.mark.parametrize(
@@ -37,11 +47,21 @@ from tests.scripted_backend import serving
         (
             Worker,
             GeventWorker,
-            {"init_process", "run", "handle_exit", "timeout_ctx", "handle_request", "handle_error"},
+            {
+                "init_process",
+                "init_signals",
+                "load_wsgi",
+                "run",
+                "handle_exit",
+                "timeout_ctx",
+                "handle_request",
+                "handle_error",
+            },
         ),
         (BoundedRequest, Request, {"parse", "_peer_is_trusted_proxy"}),
-        (AccessLogger, Logger, {"access"}),
-        (Server, BaseApplication, {"load_config", "load", "reload"}),
+        (AccessLogger, Logger, {"setup", "access"}),
+        (Arbiter, gunicorn.arbiter.Arbiter, {"setup", "kill_worker"}),
+        (Server, BaseApplication, {"run", "load_config", "load", "reload"}),
     ],
 )
 def test_overridden_methods_exist_and_take_as_many_arguments(
@@ -76,6 +96,7 @@ class RecordingWorker(Worker):
     """A worker that notes which of its methods gunicorn calls, and with what."""
 
     called: list[tuple[str, str]]
+    errors: list[object]  # of each request
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
         self.called.append(("timeout_ctx", ""))
@@ -90,22 +111,30 @@ class RecordingWorker(Worker):
 def worker(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingWorker]:
     monkeypatch.setattr(message, "MAX_REQUEST_LINE", message.MAX_REQUEST_LINE)
     monkeypatch.setattr(RequestParser, "mesg_class", RequestParser.mesg_class)
+    monkeypatch.setattr(util, "http_date", util.http_date)
+    monkeypatch.setattr(wsgi, "WSGIErrorsWrapper", wsgi.WSGIErrorsWrapper)
     limit_requests()
+    cache_for_requests()
 
-    def wsgi(_environ: object, start_response: Any) -> list[bytes]:
+    errors: list[object] = []
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        errors.append(environ["wsgi.errors"])
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")])
         return [b"{}"]
 
     app = SimpleNamespace(settings=Settings.from_environ({}), service="backend")
-    worker = RecordingWorker(1, os.getppid(), [], app, 30, cfg, cfg.logger_class(cfg))
+    worker = RecordingWorker(1, os.getppid(), [], app, 30, cfg, AccessLogger(cfg, LogStream(1, LINES)))
     worker.called = []
-    worker.wsgi = wsgi
+    worker.overload = Overload("backend", worker.must_close, worker.log)
+    worker.wsgi, worker.errors = worker.overload.wrap(answer), errors
     yield worker
     worker.tmp.close()
     worker.log.error_log.handlers.clear()
     worker.log.access_log.handlers.clear()
 
 
+LINES = LogLines("backend", "pod", is_json=True)
 LISTENER = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 80))
 CALLER = ("127.0.0.1", 1)
 
@@ -114,10 +143,10 @@ def test_gunicorn_serves_a_connection_with_what_is_overridden(
     worker: RecordingWorker, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = socketpair()
-    long_query = "x" * 20_000  # gunicorn's own limit is 8,190 bytes
+    long_query = "x=" + "y" * 20_000  # gunicorn's own limit is 8,190 bytes
 
     with ours, gevent.Timeout(PATIENCE):
-        serving = gevent.spawn(worker.handle, LISTENER, worker.connect(theirs), CALLER)
+        serving = gevent.spawn(worker.handle, LISTENER, worker.connect(theirs, CALLER), CALLER)
         for target in ("/", f"/?{long_query}"):
             ours.sendall(request(target))
             assert receive(ours).status == 200
@@ -126,51 +155,61 @@ def test_gunicorn_serves_a_connection_with_what_is_overridden(
 
     next_request = [("timeout_ctx", ""), ("handle_request", "BoundedRequest")]
     assert worker.called == [*next_request, *next_request, ("timeout_ctx", "")]
-    assert re.fullmatch(
-        rf'127.0.0.1 - - \[.+\] "GET / HTTP/1.1" 200 2 "-" "-"\n.+\?{long_query} HTTP/1.1" 200 2 "-" "-"\n',
-        capfd.readouterr().out,
-    )
+    expected = {"method": "GET", "path": "/", "status": 200, "bytes": 2, "caller": "127.0.0.1"}
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert len(lines) == 2
+    assert all(expected.items() <= line.items() for line in lines)
+    assert lines[1]["query_bytes"] == len(long_query)
 
 
-def test_sqlalchemy_drops_a_connection_that_a_gevent_timeout_interrupts() -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    engine = sqlalchemy.create_engine("sqlite://", poolclass=sqlalchemy.QueuePool)
-    connected = []
-    sqlalchemy.event.listen(engine, "connect", lambda connection, _record: connected.append(connection))
+def test_a_connection_that_is_accepted_as_the_worker_is_told_to_stop_is_served(
+    worker: RecordingWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect_and_stop(*args: Any) -> Any:
+        worker.handle_exit(signal.SIGTERM, None)
+        return RecordingWorker.connect(worker, *args)
 
-    def interrupt(*_: object) -> None:
-        raise gevent.Timeout
+    monkeypatch.setattr(worker, "connect", connect_and_stop)
+    worker.app.handover = handover = Handover()
+    worker.sockets = [listener := gevent_socket()]
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    with gevent_socket() as caller, gevent.Timeout(PATIENCE):
+        caller.connect(listener.getsockname())
+        caller.sendall(request("/"))
+        worker.run()
+        assert receive(caller).status == 200
+    for end in (*handover.ends, handover.sender, handover.receiver):
+        end.close()
 
-    sqlalchemy.event.listen(engine, "do_execute", interrupt)
-    for _ in range(2):
-        with pytest.raises(gevent.Timeout), engine.connect() as connection:
-            connection.execute(sqlalchemy.text("SELECT 1"))
-    engine.dispose()
 
-    assert len(connected) == 2
+def test_the_date_is_formatted_once_a_second(worker: RecordingWorker) -> None:
+    ours, theirs = socketpair()
+    of_second.cache_clear()
+
+    with ours, gevent.Timeout(PATIENCE):
+        serving = gevent.spawn(worker.handle, LISTENER, worker.connect(theirs, CALLER), CALLER)
+        dates = []
+        for _ in range(10):
+            ours.sendall(request("/"))
+            dates.append(parsedate_to_datetime(receive(ours).headers["Date"]))
+        ours.shutdown(socket.SHUT_WR)
+        serving.get()
+
+    assert abs(dates[-1].timestamp() - time.time()) < PATIENCE
+    assert of_second.cache_info().misses == len(set(dates)) < len(dates)
 
 
-def test_openai_passes_on_the_start_of_an_answer_before_its_end() -> None:
-    openai = pytest.importorskip("openai")
-    start_arrived = threading.Event()
+def test_requests_share_wsgi_errors(worker: RecordingWorker) -> None:
+    ours, theirs = socketpair()
 
-    def behave(connection: socket.socket) -> None:
-        connection.recv(65_536)  # the request's body
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b"{" * 4)
-        start_arrived.wait(PATIENCE)
-        connection.sendall(b"}" * 4)
+    with ours, gevent.Timeout(PATIENCE):
+        serving = gevent.spawn(worker.handle, LISTENER, worker.connect(theirs, CALLER), CALLER)
+        for _ in range(2):
+            ours.sendall(request("/"))
+            receive(ours)
+        ours.shutdown(socket.SHUT_WR)
+        serving.get()
 
-    with serving() as endpoint:
-        endpoint.behaviours[b""] = (behave,)
-        with (
-            openai.OpenAI(
-                base_url=f"http://127.0.0.1:{endpoint.port}", api_key="none", max_retries=0
-            ) as client,
-            client.chat.completions.with_streaming_response.create(
-                model="m", messages=[], timeout=PATIENCE / 2
-            ) as response,
-        ):
-            chunks = response.iter_bytes(4)
-            assert next(chunks) == b"{" * 4
-            start_arrived.set()
-            assert next(chunks) == b"}" * 4
+    assert len(worker.errors) == 2
+    assert len(set(map(id, worker.errors))) == 1

@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import suppress
+from time import thread_time
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import RequestURITooLarge
 
-from client.upstream import BadAnswer, encoded, json_object
+from client import forwarding
+from client.errors import BadAnswer
+from client.forwarding import checked_path, encoded
+from client.upstream import json_object
 from common.contract import MAX_QUERY_BYTES
 
 NOT_JSON = "backend's answer is not JSON"
@@ -42,6 +47,28 @@ def test_encoding_twice_is_encoding_once(query: bytes) -> None:
 )
 def test_a_query_is_encoded_where_it_must_be(query: bytes, text: str) -> None:
     assert encoded(query) == text
+
+
+@pytest.mark.parametrize("too_long", [b'"' * 119_000, b"%" * 119_000])
+def test_a_query_that_is_too_long_costs_less_than_one_that_is_not(too_long: bytes) -> None:
+    def cost(query: bytes) -> float:
+        """Return the CPU seconds of the quickest of some calls."""
+        seconds = []
+        for _ in range(5):
+            began = thread_time()
+            with suppress(RequestURITooLarge):
+                encoded(query)
+            seconds.append(thread_time() - began)
+        return min(seconds)
+
+    assert cost(too_long) < cost(b'"' * (MAX_QUERY_BYTES // 3))
+
+
+def test_a_path_that_is_too_long_is_not_encoded_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "quote", None)
+
+    with pytest.raises(RequestURITooLarge, match="path of 8193 bytes; allowed: 8192"):
+        checked_path("/".ljust(8193, '"'))
 
 
 def test_a_query_is_too_long_once_it_is_encoded() -> None:

@@ -4,15 +4,15 @@ import logging
 from typing import Any, NoReturn
 
 import pytest
-from flask import Flask, abort, send_file
+from flask import Blueprint, Flask, Response, abort, send_file, url_for
 from flask.testing import FlaskClient
 from werkzeug.exceptions import ServiceUnavailable
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
 
 from backend.app import create_app
 from backend.settings import Settings
 from common.budget import BUFFERED
-from common.web import json_app
+from common.web import contract_response, json_app
 
 
 @pytest.fixture
@@ -55,6 +55,42 @@ def test_a_double_slash_does_not_redirect_to_a_route_with_single_ones() -> None:
     app.add_url_rule("/a/b", view_func=lambda: {"status_code": 200})
 
     assert answer(app.test_client().get("/a//b")) == NOT_FOUND
+
+
+def test_requests_cost_neither_a_look_at_the_host_nor_at_a_views_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise AssertionError
+
+    app = json_app("backend", 2)
+    app.add_url_rule("/a/<name>", "a", lambda name: {"path": url_for("a", name=name)})
+    app.add_url_rule("/b", "b", lambda: {"url": url_for("a", name="b", _external=True)})
+    monkeypatch.setattr("flask.app.get_host", fail)
+    monkeypatch.setattr("flask.app.iscoroutinefunction", fail)
+
+    assert answer(app.test_client().get("/a/b")) == (200, {"path": "/a/b"})
+    assert answer(app.test_client().get("/b")) == (200, {"url": "http://localhost/a/b"})
+
+
+def test_functions_of_a_logic_are_called_before_its_views() -> None:
+    app, called = json_app("backend", 2), []
+    logic = Blueprint("logic", __name__)
+    logic.before_request(lambda: called.append("before"))
+    logic.before_app_request(lambda: called.append("before any"))
+    logic.url_value_preprocessor(lambda _endpoint, values: called.append(values))
+    logic.add_url_rule("/a/<name>", "a", lambda name: {"called": [*called, name]})
+    app.register_blueprint(logic)
+
+    called_before = [{"name": "b"}, "before any", "before"]
+    assert answer(app.test_client().get("/a/b")) == (200, {"called": [*called_before, "b"]})
+
+
+def test_a_200_is_sent_as_werkzeug_would_send_it() -> None:
+    app = json_app("backend", 2)
+    response = contract_response(app, {"status_code": 200}, 200)
+
+    assert response.get_wsgi_headers({}) == Response.get_wsgi_headers(response, {})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
@@ -139,4 +175,31 @@ def test_an_answer_counts_as_held_until_it_is_closed_and_a_file_does_not(
         assert BUFFERED.held == len(response.data)
     with app.test_client().get("/file") as response:
         assert (response.status_code, BUFFERED.held) == (200, 0)
+    assert BUFFERED.held == 0
+
+
+def test_an_answer_to_a_post_that_does_not_fit_says_that_it_may_have_been_executed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BUFFERED, "limit", BUFFERED.held)
+    app = json_app("backend", 2)
+    app.add_url_rule("/", "json", lambda: {"status_code": 200}, methods=["POST", "PUT"])
+
+    put, post = app.test_client().put("/"), app.test_client().post("/")
+
+    assert answer(put) == error(503, "too many large answers at once")
+    assert answer(post) == error(503, "too many large answers at once; the POST may have been executed")
+
+
+def test_an_answer_that_the_server_refuses_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BUFFERED, "held", 0)
+    app = json_app("backend", 1)
+    app.add_url_rule("/", "header", lambda: ({"status_code": 200}, {"X": "€"}))
+
+    def start_response(*_: object) -> NoReturn:
+        raise ValueError("gunicorn sends no such header")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such header"):
+            app.wsgi_app(create_environ("/"), start_response)
     assert BUFFERED.held == 0

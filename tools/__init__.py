@@ -1,1 +1,0 @@
-"""Scripts that generate files of this repository."""
