@@ -1,0 +1,1 @@
+"""Scripts that generate files of this repository."""
