@@ -5,7 +5,9 @@ from typing import Any
 
 from common.settings import ServiceSettings
 
-PARTS: tuple[str, ...] = ()
+PARTS = (
+    "common.telemetry",  # metrics for Prometheus
+)
 # Imported now: a worker that goes on while edited code does not load must find them.
 MODULES = [import_module(part) for part in PARTS]
 
