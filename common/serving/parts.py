@@ -7,6 +7,7 @@ from common.settings import ServiceSettings
 
 PARTS = (
     "common.telemetry",  # metrics for Prometheus
+    "common.tracing",  # traces for OpenTelemetry
 )
 # Imported now: a worker that goes on while edited code does not load must find them.
 MODULES = [import_module(part) for part in PARTS]
