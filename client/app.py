@@ -6,6 +6,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from client.description import answer_description
 from client.forwarding import METHODS, json_body, passed_headers, raw_path
 from client.observed import ObservedUpstream
+from client.page.serve import serve_page
 from client.settings import Settings
 from client.streams import Stream, call_for_events
 from client.upstream import BackendAnswer
@@ -21,6 +22,7 @@ def create_app(settings: Settings) -> Flask:
     answer_version(app, settings)
     upstream = ObservedUpstream(settings)
     answer_description(app, upstream)
+    serve_page(app, settings, upstream)
 
     @app.route("/", methods=METHODS)
     @app.route("/<path:_>", methods=METHODS)
