@@ -1,8 +1,10 @@
 """The peers that are compared: this pair and what one would otherwise write."""
 
 import subprocess
+import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ AGAINST = "this pair at"
 PEERS_FOLDER = ROOT / "bench/peers"
 LOCKED = ROOT / "bench/requirements"
 PAIR = "this pair"
+TRACED = "this pair, traced"
 NGINX = "f: nginx"
 FLASK = "-m flask --app {app} run --port {port}"
 GUNICORN = "-m gunicorn --threads 4 --bind 127.0.0.1:{port} {app}:app"
@@ -29,6 +32,7 @@ class Peer:
     backend: str
     client: str
     folder: Path = PEERS_FOLDER
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def flask_pair(key: str, name: str, folder: Path) -> Peer:
@@ -44,8 +48,21 @@ PEERS = (
     Peer("d", "d: FastAPI, httpx", LOCKED / "httpx.txt", UVICORN, "fastapi_backend", "fastapi_httpx"),
     Peer("e", "e: FastAPI, aiohttp", LOCKED / "aiohttp.txt", UVICORN, "fastapi_backend", "fastapi_aiohttp"),
 )
-# f has no backend of its own, and the pair at another revision is made for a run.
-KEYS = (*(peer.key for peer in PEERS), "f", "against")
+# f has no backend of its own; the pair that sends traces, and that at another revision, are made for a run.
+KEYS = (*(peer.key for peer in PEERS), "f", "traced", "against")
+
+
+def traced_pair(services: ExitStack, runtime: Runtime) -> Peer:
+    """Start a collector; return this pair as it sends traces to it: of one request in ten, the default."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    collector = running(runtime, "collector", [sys.executable, "-m", "bench.collector", str(port)], ROOT, {})
+    wait_for(url, services.enter_context(collector))
+    return replace(
+        flask_pair("traced", TRACED, ROOT),
+        requirements=ROOT / "requirements/tracing.txt",
+        variables={"OTEL_EXPORTER_OTLP_ENDPOINT": url},
+    )
 
 
 def pair_at(revision: str, folder: Path) -> Peer:
@@ -89,6 +106,7 @@ def start(services: ExitStack, runtime: Runtime, peer: Peer) -> Started:
     address = f"http://127.0.0.1:{backend_port}"
     # BACKEND is the peers' setting, the others are this pair's.
     variables = {"BACKEND": address, "URL": address, "HOST": "127.0.0.1", "WORKERS": "1"}
+    variables |= peer.variables
 
     def serve(app: str, port: int) -> int:
         command = [python, *peer.command.format(app=app, port=port).split()]

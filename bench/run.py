@@ -18,7 +18,7 @@ from typing import Any
 from bench import report, slow
 from bench.cpu import cpu_seconds, wait_until_idle
 from bench.machine import describe
-from bench.peer import KEYS, NGINX, PAIR, PEERS, Started, pair_at, start, start_nginx
+from bench.peer import KEYS, NGINX, PAIR, PEERS, Started, pair_at, start, start_nginx, traced_pair
 from bench.rows import Row
 from bench.services import ROOT, Runtime, has_docker, install, run_to_end
 
@@ -112,6 +112,8 @@ def main() -> None:
         figures["starts"] = {"backend": seconds[::2], "client": seconds[1::2]}
         figures["slow backend"] = [slow.measure(runtime, python) for _ in range(options.slow_rounds)]
         with ExitStack() as services:
+            if "traced" in options.peers:
+                peers.append(traced_pair(services, runtime))
             started = {}
             for peer in peers:
                 print(f"starting {peer.name}", flush=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.markdown import Target, spread
-from bench.peer import AGAINST
+from bench.peer import AGAINST, PAIR, TRACED
 from bench.rows import (
     Quantity,
     Row,
@@ -41,6 +41,13 @@ def targets(figures: dict[str, Any]) -> Iterator[Target]:
             for name, ratio in compared(peers, start, quantity):
                 aim = f"{measured} ≤ {most:g} × {name}, {connections} connections"  # noqa: RUF001
                 yield aim, f"{ratio:.3f}", ratio <= most
+        if TRACED in peers:
+            more = statistics.median(
+                client_cpu(traced) - client_cpu(pair)
+                for traced, pair in zip(peers[TRACED], peers[PAIR], strict=True)
+            )
+            aim = f"one request in ten traced: client's CPU time ≤ 70 µs more, {connections} connections"
+            yield aim, f"{more:.0f} µs", more <= 70
     if figures["slow backend"]:
         yield from slow_backend(figures["slow backend"])
     for service, seconds in figures["starts"].items():
