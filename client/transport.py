@@ -8,7 +8,6 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property, partial
 from select import POLLIN
 from time import monotonic
@@ -18,7 +17,6 @@ from urllib.parse import SplitResult, urlsplit
 import gevent
 import requests
 from gevent.monkey import get_original
-from gevent.socket import IPPROTO_TCP, TCP_NODELAY, socket
 from gevent.ssl import SSLContext
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
@@ -27,7 +25,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers, se
 from client.answer import Answer
 from client.errors import NotConnected
 from client.request import serialize
-from common.dns import AddressInfo, DnsCache
+from common.dns import DnsCache
 
 # Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
 # made together would all be made again together (seconds).
@@ -134,36 +132,12 @@ class PooledAdapter(BaseAdapter):
 
     def connect(self, parts: SplitResult, timeout: float | None) -> Connection:
         """Return a new connection to the first of the host's addresses that takes one."""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            with gevent.Timeout(timeout, exception=False):
-                *others, last = self.dns.addresses(parts.hostname or "", port)
-                for address in others:
-                    with suppress(OSError):
-                        # One that hangs leaves half of the time to the next.
-                        return self.connect_to(address, parts, timeout and timeout / 2)
-                return self.connect_to(last, parts, None)
+            tls = self.tls if parts.scheme == "https" else None
+            port = parts.port or (443 if tls else 80)
+            return Connection(self.dns.connect(parts.hostname or "", port, timeout, tls))
         except OSError as error:
             raise NotConnected(str(error)) from error
-        raise NotConnected(f"not connected within {timeout} s")
-
-    def connect_to(self, info: AddressInfo, parts: SplitResult, timeout: float | None) -> Connection:
-        """Return a new connection to one address, after a TLS handshake for https."""
-        family, kind, protocol, _, address = info
-        sock = socket(family, kind, protocol)
-        try:
-            sock.settimeout(timeout)
-            sock.connect(address)
-            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            if parts.scheme == "https":
-                host = (parts.hostname or "").rstrip(".")  # RFC 6066 section 3
-                # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
-                sock = self.tls.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=host)
-                sock.do_handshake()
-            return Connection(sock)
-        except BaseException:
-            sock.close()
-            raise
 
     @cached_property
     def tls(self) -> SSLContext:

@@ -1,12 +1,16 @@
-"""DNS cache: serves the last good answer while it is refreshed; concurrent lookups share one query."""
+"""DNS cache, and connections to the addresses in it.
 
-import socket
+The cache serves the last good answer while it is refreshed; concurrent lookups share one query.
+"""
+
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import gevent
-from gevent.socket import getaddrinfo
+from gevent.socket import IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, getaddrinfo, socket
+from gevent.ssl import SSLContext
 
 # Age at which an answer, or a query without one yet, is refreshed (seconds).
 TTL = 1.0
@@ -49,5 +53,45 @@ class DnsCache:
 
     def refresh(self, entry: Entry, host: str, port: int) -> list[AddressInfo]:
         """Query the system's resolver and keep its answer."""
-        entry.addresses = getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entry.addresses = getaddrinfo(host, port, type=SOCK_STREAM)
         return entry.addresses
+
+    def connect(self, host: str, port: int, timeout: float | None, tls: SSLContext | None) -> socket:
+        """Return a socket connected to the first of a host's addresses that takes one.
+
+        Args:
+            host: a name or an address.
+            port: the port.
+            timeout: for name, addresses and TLS together (seconds).
+            tls: with which the server's certificate is verified for the host; None for plain TCP.
+
+        Raises:
+            OSError: none takes one within the time limit.
+        """
+        with gevent.Timeout(timeout, exception=False):
+            *others, last = self.addresses(host, port)
+            for address in others:
+                with suppress(OSError):
+                    # One that hangs leaves half of the time to the next.
+                    return connect_to(address, host, timeout and timeout / 2, tls)
+            return connect_to(last, host, None, tls)
+        raise TimeoutError(f"not connected within {timeout:g} s")
+
+
+def connect_to(info: AddressInfo, host: str, timeout: float | None, tls: SSLContext | None) -> socket:
+    """Return a socket connected to one address of a host, after a TLS handshake if there is one."""
+    family, kind, protocol, _, address = info
+    sock = socket(family, kind, protocol)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        if tls:
+            name = host.rstrip(".")  # RFC 6066 section 3
+            # Its own handshake would leave the socket open where a gevent.Timeout or kill() ends it.
+            sock = tls.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name)
+            sock.do_handshake()
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -7,23 +7,21 @@ each attempt costs money. Redirects are not followed: a conversation goes nowher
 import json
 import ssl
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-from gevent.socket import socket
 from werkzeug.exceptions import BadGateway, GatewayTimeout, ServiceUnavailable
 
 from backend.logic.llm.refusals import refusal
 from backend.logic.llm.settings import Settings
-from common.dns import AddressInfo, DnsCache
+from common.contract import MAX_CONNECT_SECONDS
+from common.dns import DnsCache
 from common.spans import waiting
 from common.urls import masked_url
 
-# For each address of the endpoint (seconds).
-CONNECT_TIMEOUT = 3.0
 # Largest answer that is read, less than the client accepts; most of it that is read at once, or of an error.
 MAX_BYTES, CHUNK_BYTES = 1_000_000, 10_000
 # Part of ANSWER_TIMEOUT that the model gets, so that our 504 arrives before the client gives up.
@@ -36,13 +34,14 @@ class Endpoint:
 
     def __init__(self, settings: Settings) -> None:
         url = urlsplit(settings.llm_base_url)
-        self.host, self.port, self.path = url.hostname or "", url.port, url.path.rstrip("/")
         self.tls = ssl.create_default_context() if url.scheme == "https" else None
+        self.host, self.port = url.hostname or "", url.port or (443 if self.tls else 80)
+        self.path = url.path.rstrip("/")
         self.attributes = {  # of a span
             "http.request.method": "POST",
             "url.full": f"{masked_url(settings.llm_base_url)}/chat/completions",
             "server.address": self.host,
-            "server.port": self.port or (443 if self.tls else 80),
+            "server.port": self.port,
         }
         self.key = settings.llm_api_key
         self.headers = {"Content-Type": "application/json", "Connection": "close", "User-Agent": "backend"}
@@ -120,28 +119,15 @@ class Endpoint:
     def connection(self) -> HTTPConnection:
         """Return a connection that is not open yet."""
         if self.tls:
-            connection: HTTPConnection = HTTPSConnection(self.host, self.port, context=self.tls)
-        else:
-            connection = HTTPConnection(self.host, self.port)
-        connection._create_connection = self.connect  # type: ignore[attr-defined]  # noqa: SLF001
-        return connection
-
-    def connect(self, address: tuple[str, int], *_: object) -> socket:
-        """Return a socket connected to one of the endpoint's addresses.
-
-        http.client's own would ask the DNS each time, in a thread.
-        """
-        *others, last = self.dns.addresses(*address)
-        for each in others:
-            with suppress(OSError):
-                return connect_to(each)
-        return connect_to(last)
+            return HTTPSConnection(self.host, self.port, context=self.tls)
+        return HTTPConnection(self.host, self.port)
 
     def exchange(self, connection: HTTPConnection, request: Mapping[str, Any]) -> HTTPResponse:
         """Send a request and return the response once its head is there."""
         body = json.dumps(request).encode()
         with self.translated_errors():
-            connection.connect()
+            # Its own connect() would ask the DNS each time, in a thread.
+            connection.sock = self.dns.connect(self.host, self.port, MAX_CONNECT_SECONDS, self.tls)
             connection.sock.settimeout(None)  # translated_errors() bounds the rest
             connection.request("POST", f"{self.path}/chat/completions", body, self.headers)
             return connection.getresponse()
@@ -153,16 +139,3 @@ class Endpoint:
         with self.translated_errors():
             body = response.read(CHUNK_BYTES)
         raise refusal(response.status, response.headers.get("Retry-After", ""), body, self.key, callers)
-
-
-def connect_to(info: AddressInfo) -> socket:
-    """Return a socket connected to one address."""
-    family, kind, protocol, _, address = info
-    sock = socket(family, kind, protocol)
-    try:
-        sock.settimeout(CONNECT_TIMEOUT)
-        sock.connect(address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
