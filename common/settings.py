@@ -97,7 +97,7 @@ def commit(text: str) -> str:
     """Parse GIT_COMMIT."""
     if not re.fullmatch("([0-9a-f]{7,64}|unknown)?", text):
         raise ValueError("7 to 64 hexadecimal digits, or unknown")
-    return text
+    return text or "unknown"
 
 
 def sampler(text: str) -> str:
@@ -197,12 +197,7 @@ class ServiceSettings:
         "Port that answers Prometheus; 0: none does, and nothing is counted.",
         default=9464,
     )
-    git_commit: str = setting(
-        commit,
-        "The commit that was built, for `/version`.",
-        default="",
-        shown_default="unknown",
-    )
+    git_commit: str = setting(commit, "The commit that was built, for `/version`.", default="unknown")
     otel_resource_attributes: str = setting(
         attributes_text,
         "What a process runs on, as OpenTelemetry names it; `k8s.pod.name` is in each log line.",

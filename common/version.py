@@ -20,7 +20,7 @@ def answer_version(app: Flask, settings: ServiceSettings) -> None:
         "message": f"{app.name} {VERSION}",
         "source": app.name,
         "version": VERSION,
-        "commit": settings.git_commit or "unknown",
+        "commit": settings.git_commit,
         "python": platform.python_version(),
         "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }

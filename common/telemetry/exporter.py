@@ -82,7 +82,7 @@ class ProcessCollector:
         self.build = {
             "service": service,
             "version": VERSION,
-            "commit": settings.git_commit or "unknown",
+            "commit": settings.git_commit,
             "python": platform.python_version(),
         }
 
