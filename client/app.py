@@ -4,12 +4,13 @@ from flask import Flask, Response, request
 from werkzeug.http import HTTP_STATUS_CODES
 
 from client.description import answer_description
-from client.forwarding import METHODS, json_body, passed_headers, raw_path
+from client.forwarding import json_body, passed_headers, raw_path
 from client.observed import ObservedUpstream
 from client.page.serve import serve_page
 from client.settings import Settings
 from client.streams import Stream, call_for_events
 from client.upstream import BackendAnswer
+from common.contract import METHODS
 from common.sse import EventResponse, wants_events
 from common.trace_context import TRACE_ID
 from common.version import answer_version

@@ -6,10 +6,10 @@ from typing import Any
 from flask import Flask, request
 
 from client.errors import BadAnswer
-from client.forwarding import METHODS, passed_headers
+from client.forwarding import passed_headers
 from client.upstream import Upstream, prepared
 from common import openapi
-from common.contract import RESERVED_PATHS
+from common.contract import METHODS, RESERVED_PATHS
 from common.openapi import ALWAYS, OF_BODIES, WITH_BODY, Document
 
 DESCRIPTION = (

@@ -22,7 +22,6 @@ from common.limits import hold
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 MAX_PATH_BYTES = 8192
 # Decoded once more, a path could become one that must not be passed on; who decodes twice is not known here.
 MAX_ENCODINGS = 3

@@ -9,8 +9,10 @@ RESERVED_PATHS = ("/healthz", "/readyz", "/version", "/openapi.json")
 # In a request's environ, for whoever tells of it: the route that its path matches, why it was refused, how
 # the call to the backend went (outcome, seconds, tries), and which Pod answered it, perhaps with its node.
 ROUTE, REFUSED, CALL, POD = "common.route", "common.refused", "common.call", "common.pod"
-# What metrics and traces call by name; any other method is one.
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+# The methods that a logic may answer, and that the client passes on.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+# Those that metrics and traces call by name; any other is one.
+NAMED_METHODS = {*METHODS, "OPTIONS"}
 # Longest query (bytes, percent-encoded): 4,000 characters of any script, at most 12 bytes each, and room.
 MAX_QUERY_BYTES = 60_000
 # Longest time to connect to an upstream, retries included (seconds).

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-from common.contract import CALL, METHODS, REFUSED, ROUTE
+from common.contract import CALL, NAMED_METHODS, REFUSED, ROUTE
 
 # The conventions', and above them what tells answers at ANSWER_TIMEOUT from slow ones (seconds).
 BUCKETS = (
@@ -98,7 +98,7 @@ class Metrics:
 
     def new_series(self, method: str, route: str, status: str) -> Histogram:
         """Return the series of requests that were not seen before, or that of all others."""
-        known = method if method in METHODS else OTHER
+        known = method if method in NAMED_METHODS else OTHER
         labels = (known, route, status) if len(self.series) < MAX_SERIES else (OTHER, OTHER, f"{status[0]}xx")
         series: Histogram = self.requests.labels(*labels)
         if known == method and labels[0] != OTHER:

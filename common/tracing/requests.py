@@ -6,7 +6,7 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
 from common.callers import caller_behind
-from common.contract import METHODS, PROBE_PATHS, ROUTE
+from common.contract import NAMED_METHODS, PROBE_PATHS, ROUTE
 from common.limits import Closing
 from common.spans import TRACE, Trace
 from common.trace_context import PARENT_ID, TRACE_ID
@@ -94,7 +94,7 @@ def traced(
 def describe(environ: "WSGIEnvironment", attributes: dict[str, Any], proxies: str) -> str:
     """Add a request's attributes; return the name of its span."""
     method, route = environ["REQUEST_METHOD"], environ.get(ROUTE, "")
-    method = method if method in METHODS else "_OTHER"
+    method = method if method in NAMED_METHODS else "_OTHER"
     address = environ["REMOTE_ADDR"]
     forwarded_for = environ.get("HTTP_X_FORWARDED_FOR")
     attributes |= {
