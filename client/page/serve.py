@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
 from werkzeug.datastructures import MIMEAccept
@@ -17,12 +17,13 @@ from client.upstream import Upstream
 from common.budget import BUFFERED
 from common.contract import POD, RESERVED_PATHS
 from common.limits import Closing
+from common.openapi import Document
 from common.sse import wants_events
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-TYPES = ["application/json", "text/html"]
+JSON, HTML = TYPES = ["application/json", "text/html"]
 VARY = "Vary", "Accept"
 # What the page has of the headers of the answer that it shows.
 KEPT = ("Retry-After", "Vary")
@@ -34,6 +35,7 @@ def serve_page(app: Flask, settings: Settings, upstream: Upstream) -> None:
     """Answer a browser's GET with a page that shows the JSON answer, unless PAGE is false."""
     if not settings.page:
         return
+    describe_page(app)
     json_app, latest = app.wsgi_app, Latest()
     page = Page(app, settings, upstream, latest)
     note = latest.answers.append
@@ -64,12 +66,29 @@ def serve_page(app: Flask, settings: Settings, upstream: Upstream) -> None:
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
 
 
+def describe_page(app: Flask) -> None:
+    """Add to /openapi.json that a GET may be answered with the page."""
+    described = app.view_functions["openapi"]
+
+    def with_html() -> Document:
+        document = cast("Document", described())
+        document["info"]["description"] += " Whoever prefers `text/html` gets a page, also of an error."
+        for path, item in document["paths"].items():
+            responses = item.get("get", {}).get("responses", {}) if path not in RESERVED_PATHS else {}
+            for content in (response.get("content") for response in responses.values()):
+                if isinstance(content, dict) and JSON in content:
+                    content[HTML] = {"schema": {"type": "string"}}
+        return document
+
+    app.view_functions["openapi"] = with_html
+
+
 def wants_page(environ: "WSGIEnvironment") -> bool:
     """Return whether a request is a GET whose Accept prefers HTML to JSON; `*/*` does not."""
     accept = environ.get("HTTP_ACCEPT", "")
     if "text/" not in accept.lower() or environ["REQUEST_METHOD"] != "GET" or wants_events(environ):
         return False
-    return parse_accept_header(accept, MIMEAccept).best_match(TYPES) == "text/html"
+    return parse_accept_header(accept, MIMEAccept).best_match(TYPES) == HTML
 
 
 def with_page(  # noqa: PLR0913, PLR0917
@@ -93,7 +112,7 @@ def with_page(  # noqa: PLR0913, PLR0917
         start_response: the server's.
     """
     close = getattr(answer, "close", lambda: None)
-    if status[:3] in WITHOUT_CONTENT or ("Content-Type", "application/json") not in headers:
+    if status[:3] in WITHOUT_CONTENT or ("Content-Type", JSON) not in headers:
         start_response(status, headers)
         return answer
     try:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from client.page.serve import with_page
 from common.budget import BUFFERED
+from common.contract import RESERVED_PATHS
 from tests.calls import JSON, PATIENCE, Reply, connect, eventually, request
 from tests.conftest import Start
 from tests.event_streams import HEAD, LAST_CHUNK, event
@@ -96,6 +98,26 @@ def test_probes_and_other_paths_of_the_service_stay_json(client: Service) -> Non
     for path in ("/healthz", "/readyz", "/version", "/openapi.json"):
         reply = client.call(path, "GET", CHROMIUM)
         assert (reply.headers["Content-Type"], reply.headers["Vary"]) == ("application/json", None)
+
+
+def contents(service: Service) -> dict[tuple[str, str], list[str]]:
+    """Return the types of the successes that a service describes, by path and method."""
+    document = json.loads(service.call("/openapi.json").body)
+    return {
+        (path, method): list(operation["responses"]["200"]["content"])
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_the_page_is_described_where_there_is_one(start: Start) -> None:
+    backend = start("backend", LOGIC="tests.shop:shop")
+    url = f"127.0.0.1:{backend.port}"
+    described, plain = contents(start("client", URL=url)), contents(start("client", URL=url, PAGE="false"))
+
+    shown = {key for key in plain if key[1] == "get" and key[0] not in RESERVED_PATHS}
+    assert shown
+    assert described == {key: types + ["text/html"] * (key in shown) for key, types in plain.items()}
 
 
 @pytest.mark.parametrize("accept", BROWSERS)
