@@ -30,7 +30,6 @@ FAILURES = {
     TooSlow: "too_slow",
     ServiceUnavailable: "no_room",
 }
-OUTCOMES = ("ok", "error", *FAILURES.values(), "given_up")
 
 
 class ObservedCall:
