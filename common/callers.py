@@ -3,6 +3,8 @@
 import ipaddress
 from functools import lru_cache
 
+from common.urls import is_address
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Of an X-Forwarded-For header; the others are further away than any proxy of one's own.
@@ -43,10 +45,3 @@ def caller_behind(trusted: str, address: str, forwarded_for: str) -> str:
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     return is_address(address) and any(ipaddress.ip_address(address) in network for network in trusted)
-
-
-def is_address(text: str) -> bool:
-    try:
-        return not getattr(ipaddress.ip_address(text), "scope_id", None)
-    except ValueError:
-        return False
