@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from client.answer import Answer
 from client.forwarding import checked_path, encoded
+from common.urls import port_of
 
 PASSED = {
     "Retry-After": re.compile(r"[A-Za-z0-9:, -]{1,40}"),  # seconds or a date: RFC 9110 section 10.2.3
@@ -62,4 +63,4 @@ def own_path(location: str, url: str, base: SplitResult) -> str | None:
 
 def origin(url: SplitResult) -> tuple[str, str | None, int]:
     """Return the scheme, host and port (RFC 6454)."""
-    return url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80)
+    return url.scheme, url.hostname, port_of(url)

@@ -18,7 +18,7 @@ from common.contract import CALL, POD
 from common.gauges import GAUGES
 from common.serving.access_log import LOG_FIELDS
 from common.spans import TRACE, Trace
-from common.urls import masked_url
+from common.urls import masked_url, port_of
 
 # X-Served-By: a Pod, and perhaps its node.
 SERVED_BY = re.compile(r"[A-Za-z0-9._-]{1,253}( [A-Za-z0-9._-]{1,253})?")
@@ -101,7 +101,7 @@ class ObservedUpstream(Upstream):
             "http.request.method": request.method,
             "url.full": f"{self.shown_url}{path}",  # without the query, which may have anything
             "server.address": self.base.hostname,
-            "server.port": self.base.port or (443 if self.base.scheme == "https" else 80),
+            "server.port": port_of(self.base),
         }
         if call.tries:
             attributes["http.request.resend_count"] = call.tries

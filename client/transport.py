@@ -26,6 +26,7 @@ from client.answer import Answer
 from client.errors import NotConnected
 from client.request import serialize
 from common.dns import DnsCache
+from common.urls import port_of
 
 # Shorter than the server's idle timeout, so that the server never closes first; jittered, or connections
 # made together would all be made again together (seconds).
@@ -134,8 +135,7 @@ class PooledAdapter(BaseAdapter):
         """Return a new connection to the first of the host's addresses that takes one."""
         try:
             tls = self.tls if parts.scheme == "https" else None
-            port = parts.port or (443 if tls else 80)
-            return Connection(self.dns.connect(parts.hostname or "", port, timeout, tls))
+            return Connection(self.dns.connect(parts.hostname or "", port_of(parts), timeout, tls))
         except OSError as error:
             raise NotConnected(str(error)) from error
 

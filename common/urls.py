@@ -52,6 +52,11 @@ def is_name(host: str) -> bool:
     return len(host) <= 253 and bool(NAME.fullmatch(host)) and not re.fullmatch(r"[0-9.]+", host)
 
 
+def port_of(url: SplitResult) -> int:
+    """Return the port of a URL, that of its scheme where it names none."""
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
 def masked_url(text: str) -> str:
     """Return a plain URL with its path masked, and `***` for any other text.
 

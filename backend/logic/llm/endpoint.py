@@ -20,7 +20,7 @@ from backend.logic.llm.settings import Settings
 from common.contract import MAX_CONNECT_SECONDS
 from common.dns import DnsCache
 from common.spans import waiting
-from common.urls import masked_url
+from common.urls import masked_url, port_of
 
 # Largest answer that is read, less than the client accepts; most of it that is read at once, or of an error.
 MAX_BYTES, CHUNK_BYTES = 1_000_000, 10_000
@@ -35,7 +35,7 @@ class Endpoint:
     def __init__(self, settings: Settings) -> None:
         url = urlsplit(settings.llm_base_url)
         self.tls = ssl.create_default_context() if url.scheme == "https" else None
-        self.host, self.port = url.hostname or "", url.port or (443 if self.tls else 80)
+        self.host, self.port = url.hostname or "", port_of(url)
         self.path = url.path.rstrip("/")
         self.attributes = {  # of a span
             "http.request.method": "POST",
