@@ -16,9 +16,10 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import RequestRedirect
 
 from backend.streams import Mappings, Stream
+from common.contract import INTERNAL_ERROR
 from common.sse import EventResponse, wants_events
 from common.trace_context import TRACE_ID
-from common.web import INTERNAL_ERROR, ContractResponse, PlainFlask, contract_response, error_response
+from common.web import ContractResponse, PlainFlask, contract_response, error_response
 
 EXPECTED = (
     "expected a mapping, or `mapping, status`, or `mapping, status, headers`, or an iterator of mappings"

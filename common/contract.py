@@ -13,6 +13,8 @@ ROUTE, REFUSED, CALL, POD = "common.route", "common.refused", "common.call", "co
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Those that metrics and traces call by name; any other is one.
 NAMED_METHODS = {*METHODS, "OPTIONS"}
+# What a caller is told of an error that only the log explains.
+INTERNAL_ERROR = "internal error; the service's log has the details"
 # Longest query (bytes, percent-encoded): 4,000 characters of any script, at most 12 bytes each, and room.
 MAX_QUERY_BYTES = 60_000
 # Longest time to connect to an upstream, retries included (seconds).

@@ -23,7 +23,7 @@ from werkzeug.routing import MapAdapter
 
 from common import sse, strict_json
 from common.bodies import WholeRequest
-from common.contract import ROUTE, error_fields
+from common.contract import INTERNAL_ERROR, ROUTE, error_fields
 from common.drain import draining
 from common.limits import hold_answers, limit_in_flight
 from common.serving.refusals import explain as explain_refusal
@@ -32,8 +32,6 @@ from common.trace_context import TRACE_ID
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-INTERNAL_ERROR = "internal error; the service's log has the details"
 
 
 class NoSessions(SessionInterface):

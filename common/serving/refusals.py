@@ -6,7 +6,7 @@ from http import HTTPStatus
 from gunicorn.http import errors
 from gunicorn.util import http_date
 
-from common.contract import error_fields
+from common.contract import INTERNAL_ERROR, error_fields
 from common.serving.request_limits import MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, TooManyBytes, TwoSlashes
 
 # The longest piece of a request that an answer or the log repeats (characters).
@@ -34,7 +34,7 @@ REFUSALS: dict[type[BaseException], tuple[int, str]] = {
 
 def explain(error: BaseException) -> tuple[int, str]:
     """Return the status for what kept a request from the application, and why in words."""
-    status, why = REFUSALS.get(type(error), (500, "internal error; the service's log has the details"))
+    status, why = REFUSALS.get(type(error), (500, INTERNAL_ERROR))
     return status, why.format(echo(error.args[0])) if error.args else why
 
 
