@@ -47,7 +47,7 @@ class Sampling:
         return None
 
     def has_room(self) -> bool:
-        """Count a trace; return whether it is one too many."""
+        """Count a trace; return whether there was room for it."""
         if (second := int(monotonic())) != self.second:
             self.second, self.left = second, MAX_TRACES
         self.left -= 1
