@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # With more, a line could be mixed with another process's: a pipe takes 4,096 bytes at once.
 MAX_TEXT = 500
-# What every line has, in this order, and what text shows of a request.
+# What every line has, and what text shows of a request.
 COMMON = ("time", "level", "service", "pod")
+REQUEST = ("method", "path", "status", "ms", "route")
 
 
 class LogLines(logging.Formatter):
@@ -90,9 +91,6 @@ def as_text(fields: dict[str, Any]) -> str:
     shown += [f"{name}={value}" for name, value in fields.items() if name not in hidden]
     line = escaped(" ".join(shown))
     return f"{line}\n{fields['traceback']}" if "traceback" in fields else line
-
-
-REQUEST = ("method", "path", "status", "ms", "route")
 
 
 def request_text(fields: dict[str, Any]) -> str:
