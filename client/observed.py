@@ -14,9 +14,8 @@ from client.answer import Answer
 from client.errors import BadAnswer, BrokenOff, TooSlow, Unreachable
 from client.settings import Settings
 from client.upstream import Attempted, BackendAnswer, Upstream
-from common.contract import CALL, POD
+from common.contract import CALL, LOG_FIELDS, POD
 from common.gauges import GAUGES
-from common.serving.access_log import LOG_FIELDS
 from common.spans import TRACE, Trace
 from common.urls import masked_url, port_of
 

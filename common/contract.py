@@ -9,6 +9,8 @@ RESERVED_PATHS = ("/healthz", "/readyz", "/version", "/openapi.json")
 # In a request's environ, for whoever tells of it: the route that its path matches, why it was refused, how
 # the call to the backend went (outcome, seconds, tries), and which Pod answered it, perhaps with its node.
 ROUTE, REFUSED, CALL, POD = "common.route", "common.refused", "common.call", "common.pod"
+# And more fields of its log line as JSON, each after a comma.
+LOG_FIELDS = "common.log_fields"
 # The methods that a logic may answer, and that the client passes on.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Those that metrics and traces call by name; any other is one.

@@ -10,7 +10,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http.wsgi import Response
 
 from common.callers import caller_behind
-from common.contract import PROBE_PATHS, ROUTE
+from common.contract import LOG_FIELDS, PROBE_PATHS, ROUTE
 from common.serving.log_lines import quoted
 from common.serving.log_stream import LogStream
 from common.trace_context import TRACE_ID
@@ -18,15 +18,9 @@ from common.trace_context import TRACE_ID
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# More fields of a request's line as JSON, each after a comma, in its environ.
-LOG_FIELDS = "common.log_fields"
 # Parameter names of a query that are logged; what else it has may be anything.
 PARAMETER = re.compile(r"(?:^|&)([A-Za-z0-9_.-]{1,40})=")
 MAX_PARAMETERS, MAX_SEARCHED = 20, 1000  # the latter in characters
-
-
-# Takes a request's environ, its status and seconds.
-Observe = Callable[["WSGIEnvironment", str, float], None]
 
 
 class AccessLogger(Logger):  # type: ignore[misc]  # untyped
@@ -41,7 +35,8 @@ class AccessLogger(Logger):  # type: ignore[misc]  # untyped
     def __init__(self, cfg: Config, stream: LogStream, proxies: str = "") -> None:
         self.stream = stream
         self.proxies = proxies
-        self.observe: Observe | None = None  # called with each request
+        # Called with each request's environ, status and seconds.
+        self.observe: Callable[[WSGIEnvironment, str, float], None] | None = None
         super().__init__(cfg)
 
     def setup(self, cfg: Config) -> None:
