@@ -72,6 +72,15 @@ def test_the_next_address_is_tried_where_one(
         assert sock.getpeername() == silent.getsockname()
 
 
+def test_the_first_address_that_takes_a_connection_is_used(
+    adapter: Adapter, silent: socket.socket, hanging: AddressInfo
+) -> None:
+    connection = adapter(UNSUPPORTED, info(silent.getsockname()[1]), hanging).connect(HTTP, 1.0)
+
+    with connection.sock as sock:
+        assert sock.getpeername() == silent.getsockname()
+
+
 def test_a_failure_to_connect_leaves_nothing_to_the_garbage_collector(adapter: Adapter) -> None:
     connecting = adapter(UNSUPPORTED, info(free_port()))
     gc.collect()
