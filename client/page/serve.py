@@ -70,6 +70,7 @@ def describe_page(app: Flask) -> None:
     """Add to /openapi.json that a GET may be answered with the page."""
     described = app.view_functions["openapi"]
 
+    @app.endpoint("openapi")
     def with_html() -> Document:
         document = cast("Document", described())
         document["info"]["description"] += " Whoever prefers `text/html` gets a page, also of an error."
@@ -79,8 +80,6 @@ def describe_page(app: Flask) -> None:
                 if isinstance(content, dict) and JSON in content:
                     content[HTML] = {"schema": {"type": "string"}}
         return document
-
-    app.view_functions["openapi"] = with_html
 
 
 def wants_page(environ: "WSGIEnvironment") -> bool:
