@@ -59,9 +59,7 @@ class Completion:
             self.refusal += message.get("refusal") or ""
             is_error = "error" in content
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise BadGateway("the model's answer is no chat completion") from RuntimeError(
-                type(error).__name__
-            )
+            raise BadGateway(NO_COMPLETION) from RuntimeError(type(error).__name__)
         if is_error:
             raise BadGateway("the model's endpoint broke off with an error")
         self.calls_tools |= bool(message.get("tool_calls") or message.get("function_call"))
