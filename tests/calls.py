@@ -55,12 +55,12 @@ def connect(port: int, sent: bytes = b"", host: str = "127.0.0.1") -> socket.soc
     return connection
 
 
-def receive(connection: socket.socket, method: str = "GET") -> Reply:
-    """Read one answer."""
-    start = monotonic()
+def receive(connection: socket.socket, method: str = "GET", asked: float | None = None) -> Reply:
+    """Read one answer, with how long it took from `asked` on; behind it, nothing may have come yet."""
+    asked = monotonic() if asked is None else asked
     with http.client.HTTPResponse(connection, method=method) as response:
         response.begin()
-        return Reply(response.status, response.headers, response.read(), monotonic() - start)
+        return Reply(response.status, response.headers, response.read(), monotonic() - asked)
 
 
 def call(
@@ -72,8 +72,9 @@ def call(
     body: bytes = b"",
 ) -> Reply:
     """Send one request on a new connection and return the answer."""
+    asked = monotonic()  # before it is sent: a busy machine may answer before this goes on
     with connect(port, request(target, method, *headers, body=body), host) as connection:
-        return receive(connection, method)
+        return receive(connection, method, asked)
 
 
 def eventually(what: str, condition: Callable[[], object], within: float = PATIENCE) -> None:

@@ -1,4 +1,4 @@
-"""One client process for all tests of how it meets a backend that answers badly."""
+"""The client processes for all tests of how one meets a backend that answers badly."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,15 @@ from tests.scripted_backend import ScriptedBackend
 
 @pytest.fixture(scope="package")
 def client(upstream: ScriptedBackend) -> Iterator[Service]:
+    """A client that is patient: a busy machine must not make an answer late."""
+    with running("client", URL=f"127.0.0.1:{upstream.port}") as it:
+        yield it
+        assert "Traceback" not in it.log, it.log
+
+
+@pytest.fixture(scope="package")
+def impatient(upstream: ScriptedBackend) -> Iterator[Service]:
+    """A client for tests of backends that are late."""
     with running("client", URL=f"127.0.0.1:{upstream.port}", ANSWER_TIMEOUT="1.5") as it:
         yield it
         assert "Traceback" not in it.log, it.log

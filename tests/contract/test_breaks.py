@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.calls import Reply, error
+from tests.contract.test_endless_answers import ANSWER_TIMEOUT, NOISE
 from tests.processes import Service
 from tests.scripted_backend import (
     HELLO,
@@ -63,11 +64,11 @@ LATE = {f"hangs {where}": hangs_after(sent) for where, sent in PARTS.items()} | 
 
 
 @pytest.fixture(scope="module")
-def late(client: Service, upstream: ScriptedBackend) -> dict[str, tuple[Reply, str]]:
+def late(impatient: Service, upstream: ScriptedBackend) -> dict[str, tuple[Reply, str]]:
     """Return the answers from late backends and their targets; all wait at once, each for the whole limit."""
     targets = {how: upstream.will(behaviour) for how, behaviour in LATE.items()}
     with ThreadPoolExecutor(len(LATE)) as callers:
-        replies = {how: callers.submit(client.call, target) for how, target in targets.items()}
+        replies = {how: callers.submit(impatient.call, target) for how, target in targets.items()}
     return {how: (replies[how].result(), target) for how, target in targets.items()}
 
 
@@ -78,7 +79,7 @@ def test_a_backend_that_is_late_is_a_504_in_time_and_not_asked_again(
     reply, target = late[how]
 
     assert reply.answer == TOO_SLOW
-    assert 1.4 < reply.seconds < 2.5, "expected after ANSWER_TIMEOUT"
+    assert ANSWER_TIMEOUT <= reply.seconds < ANSWER_TIMEOUT + NOISE
     assert len(upstream.seen(target)) == 1, "a late answer must not be asked for again"
 
 
@@ -92,7 +93,6 @@ def test_a_backend_that_always_breaks_off_is_a_502(
     reply = client.call(target)
 
     assert reply.answer == BROKEN_OFF
-    assert reply.seconds < 1, "expected no long pauses"
     assert len(upstream.seen(target)) == 3
 
 

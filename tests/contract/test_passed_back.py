@@ -209,11 +209,11 @@ def test_an_unusable_answer_to_a_post_says_that_it_may_have_been_executed(
 
 
 def test_a_late_answer_to_a_post_says_that_it_may_have_been_executed(
-    client: Service, upstream: ScriptedBackend
+    impatient: Service, upstream: ScriptedBackend
 ) -> None:
     target = upstream.will(lambda connection: connection.recv(1))
 
-    assert client.call(target, "POST").answer == error(
+    assert impatient.call(target, "POST").answer == error(
         504, "backend did not answer within 1.5 s; the POST may have been executed"
     )
     assert len(upstream.seen(target)) == 1

@@ -199,10 +199,10 @@ def test_what_is_no_event_of_a_backend_is_a_502_where_it_comes_first(
     assert client.call(target, "GET", ACCEPT).answer == error(502, exc)
 
 
-def test_no_first_event_in_time_is_a_504(client: Service, upstream: ScriptedBackend) -> None:
+def test_no_first_event_in_time_is_a_504(impatient: Service, upstream: ScriptedBackend) -> None:
     target = upstream.will(hangs_after(HEAD))
 
-    assert client.call(target, "GET", ACCEPT).answer == error(504, "backend did not answer within 1.5 s")
+    assert impatient.call(target, "GET", ACCEPT).answer == error(504, "backend did not answer within 1.5 s")
     assert len(upstream.seen(target)) == 1
 
 
@@ -223,9 +223,9 @@ def comments(connection: socket.socket) -> None:
     ],
 )
 def test_no_next_event_in_time_ends_the_stream_with_failed(
-    client: Service, upstream: ScriptedBackend, behave: Behaviour
+    impatient: Service, upstream: ScriptedBackend, behave: Behaviour
 ) -> None:
-    with reading(client.port, upstream.will(behave)) as (_, events):
+    with reading(impatient.port, upstream.will(behave)) as (_, events):
         seen = [each for each in events if each != COMMENT]
 
     assert seen == [("", {}), ("failed", error(504, "backend sent no event within 1.5 s")[1])]
