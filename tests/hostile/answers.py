@@ -4,10 +4,12 @@ import json
 import re
 import socket
 from contextlib import suppress
+from typing import Literal
 
 from tests.calls import connect
 from tests.processes import Service
 
+HalfClose = Literal["never", "at once", "after an answer"]
 # What cannot be parsed is refused; 501 means an unknown transfer coding.
 PARSER_STATUSES = {400, 414, 417, 431, 501}
 APPLICATION_STATUSES = {
@@ -16,21 +18,26 @@ APPLICATION_STATUSES = {
 }
 
 
-def statuses(service: Service, sent: bytes, *, half_close: bool = True) -> list[int]:
+def statuses(service: Service, sent: bytes, *, half_close: HalfClose = "never") -> list[int]:
     """Send bytes on one connection; check all answers and return their statuses.
 
     Args:
         service: which answers.
         sent: any number of requests.
-        half_close: end the sending side, as where a request is not whole. For 250 ms of work that is no
-            hang-up; a request that may take longer says `Connection: close` instead.
+        half_close: when to end the sending side, which a request that is not whole needs. After 250 ms of
+            work that is a hang-up, so all else ends with what closes the connection: `Connection: close`.
     """
     with connect(service.port) as connection:
         with suppress(OSError):  # the service may hang up whenever it likes
             connection.sendall(sent)
-            if half_close:
+            if half_close == "at once":
                 connection.shutdown(socket.SHUT_WR)
-        return [check(service, *answer) for answer in split(received(connection))]
+        beginning = b""
+        if half_close == "after an answer":
+            with suppress(OSError):
+                beginning = connection.recv(65536)
+                connection.shutdown(socket.SHUT_WR)
+        return [check(service, *answer) for answer in split(beginning + received(connection))]
 
 
 def received(connection: socket.socket) -> bytes:

@@ -93,7 +93,7 @@ class Caller:
     def call(self, request: bytes) -> None:
         self.sent += 1
         if not is_one_request(request):
-            statuses(self.service, request)
+            statuses(self.service, request, half_close="at once")
             return
         self.connection = connection = self.connection or connect(self.service.port)
         connection.sendall(request)

@@ -8,7 +8,7 @@ from tests.scripted_backend import ScriptedBackend
 
 
 def get(service: Service, target: bytes, method: bytes = b"GET") -> list[int]:
-    return statuses(service, method + b" " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    return statuses(service, method + b" " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize("control", [b"\r\n", b"\r", b"\n", b"\0", b"\x7f", b"\t"])
