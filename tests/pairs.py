@@ -27,6 +27,10 @@ class Pair:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    def is_ready(self) -> bool:
+        """Return whether it says so, in a whole line: the log may be read while one is written."""
+        return bool(re.search("^Ready: .*\n", self.log, re.MULTILINE))
+
     def port(self, service: str) -> int:
         return int(self.logged(rf"^Ready: .*\bthe {service} at http://\S+:(\d+)/"))
 
@@ -83,5 +87,5 @@ def starting(
 @contextmanager
 def running(code: Path, folder: Path, command: list[str] = RUN, **settings: str) -> Iterator[Pair]:
     with starting(code, folder, command, None, **settings) as pair:
-        eventually("it is ready", lambda: "\nReady: " in pair.log or pair.process.poll() is not None)
+        eventually("it is ready", lambda: pair.is_ready() or pair.process.poll() is not None)
         yield pair

@@ -54,7 +54,8 @@ class Service:
 
     def workers(self) -> list[int]:
         """Return the process IDs of all workers that gunicorn has started."""
-        return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", self.log)]
+        # With what follows an id, or a line that is being written could end within it.
+        return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)\D", self.log)]
 
     def peak_mib(self) -> int:
         """Return the most memory that the latest worker ever had, in MiB."""
