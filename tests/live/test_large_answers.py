@@ -57,7 +57,8 @@ def connect_with_a_small_buffer(port: int) -> socket.socket:
 
 
 def test_200_callers_who_do_not_read_fit_into_a_pod(start: Start, upstream: ScriptedBackend) -> None:
-    client = start("client", URL=f"127.0.0.1:{upstream.port}")
+    # Callers who do not read for ANSWER_TIMEOUT are left: not before the last one has asked.
+    client = start("client", URL=f"127.0.0.1:{upstream.port}", ANSWER_TIMEOUT="120")
     target = upstream.will(sends_and_stays(answer(200, BODIES["text"])))
 
     with ExitStack() as stack:

@@ -114,6 +114,7 @@ def test_killed_and_reloaded_workers_lose_no_counts_and_leave_no_files(
         backend.signal(signal.SIGHUP)
         eventually("two more workers", partial(has_started, backend, 5 + 2 * number))
         answers(10)
+        eventually("the old workers have gone", lambda: living(backend) == 2)
 
     assert counts(metrics_port) == answered
     assert answered == {"200": 70}
@@ -210,6 +211,7 @@ def test_the_process_that_answers_is_started_again_where_it_ends_alone(
 ) -> None:
     backend = start("backend", METRICS_PORT=str(metrics_port))
     backend.call("/")
+    assert counts(metrics_port) == {"200": 1}, "and so there is a process that answers"
     [keeper] = set(children(backend.process.pid)) - set(backend.workers())
     [server] = children(keeper)
 

@@ -46,7 +46,7 @@ def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: Script
 
 def test_each_worker_finishes_its_requests(start: Start, upstream: ScriptedBackend) -> None:
     client = start("client", URL=f"127.0.0.1:{upstream.port}", WORKERS="2")
-    assert len(client.workers()) == 2
+    eventually("both workers boot", lambda: len(client.workers()) == 2)
     said = threading.Event()
     target = upstream.will(waits_for(said))
     callers = [connect(client.port, request(target)) for _ in range(20)]

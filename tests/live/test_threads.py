@@ -176,7 +176,7 @@ def test_a_stop_waits_for_the_answer_but_not_for_the_thread(working: Callable[..
         backend.signal(signal.SIGTERM)
 
         assert computing.result().status == 504
-    assert backend.ends(within=10) == 0
+    assert backend.ends() == 0
     assert "SIGKILL" not in backend.log
 
 

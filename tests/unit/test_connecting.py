@@ -125,4 +125,4 @@ def test_ca_certificates_that_could_not_be_read_are_read_again(
 
     for _ in range(2):
         with pytest.raises(NotConnected, match="No such file"):
-            connecting.connect(HTTPS, 0.05)
+            connecting.connect(HTTPS, PATIENCE)

@@ -212,17 +212,17 @@ def every(seconds: float, waits: int, last: float = 0) -> Callable[[Any], Iterat
 
 
 def test_the_time_limit_is_for_each_event_and_one_for_all(caller: Call) -> None:
-    patient = events(caller(every(0.1, 8), answer_timeout=0.5))
-    *_, late = events(caller(every(0.01, 2, last=PATIENCE), answer_timeout=0.2))
-    *_, long = events(caller(every(0.01, 1000), answer_timeout=0.2, stream_timeout=0.1))
+    patient = events(caller(every(0.1, 12), answer_timeout=1))
+    *_, late = events(caller(every(0.01, 2, last=PATIENCE), answer_timeout=0.5))
+    *_, long = events(caller(every(0.01, 1000), stream_timeout=0.5))
 
     assert patient[-1] == ("end", whole())
     assert (late[0], late[1]["status_code"], late[1]["exc"]) == (
         "failed",
         504,
-        "the stream had no event for 0.2 s",
+        "the stream had no event for 0.5 s",
     )
-    assert long[1]["exc"] == "the stream did not end within 0.1 s"
+    assert long[1]["exc"] == "the stream did not end within 0.5 s"
 
 
 def test_a_comment_is_sent_while_there_is_no_event(caller: Call, monkeypatch: pytest.MonkeyPatch) -> None:
