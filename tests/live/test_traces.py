@@ -24,7 +24,6 @@ from common.trace_context import PARENT_ID, TRACE_ID
 from common.tracing import is_on
 from common.tracing import requests as tracing
 from common.tracing.requests import MAX_TRACES, Sampling
-from common.tracing.sdk import CLOSE_TIMEOUT
 from tests.calls import PATIENCE, eventually
 from tests.collector import SOON, Collector, Received, collecting
 from tests.conftest import Start
@@ -276,7 +275,7 @@ def test_a_collector_that_is_away_or_hangs_costs_no_request_no_probe_and_no_stop
         began = monotonic()
         backend.stop()
 
-        assert monotonic() - began < CLOSE_TIMEOUT + MARGIN
+        assert monotonic() - began < 2 + MARGIN
         assert SECRET not in backend.log
         assert median(probes) < 0.25
         assert max(probes) < MARGIN
