@@ -18,6 +18,7 @@ from tests.calls import PATIENCE, Reply, call, eventually
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parent.parent
+GIVEN: set[int] = set()  # ports
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,13 @@ def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, never the same one: who gets it may need a while to listen."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = int(listener.getsockname()[1])
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 @contextmanager
