@@ -186,7 +186,7 @@ def refusal(folder: Path, **settings: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     messages = [json.loads(line)["message"] for line in done.stdout.splitlines()]

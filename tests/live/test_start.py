@@ -23,7 +23,7 @@ def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
         env=environment(folder, settings),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, ""), done

@@ -158,7 +158,7 @@ def test_a_late_answer_is_a_read_timeout(
     target = upstream.will(hangs_after(HELLO[:-10]))
 
     with pytest.raises(requests.ReadTimeout):
-        session.get(base + target, timeout=0.2)
+        session.get(base + target, timeout=(PATIENCE, 0.2))
 
 
 def test_a_refused_connection_is_a_connection_error(session: requests.Session) -> None:

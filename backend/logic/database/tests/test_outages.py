@@ -55,7 +55,7 @@ def test_it_is_ready_once_it_has_reached_the_database_and_stays_so(
         assert backend.call("/").status == backend.call("/readyz").status == 200
     finally:
         server.start()
-    eventually("it answers again", lambda: backend.call("/orders").status == 200, within=5)
+    eventually("it answers again", lambda: backend.call("/orders").status == 200)
 
 
 def test_a_database_that_comes_back_is_used_at_once(
@@ -114,7 +114,7 @@ def test_a_caller_beyond_the_connections_is_refused_in_time(served: dict[str, st
             refusals.append((refused.value.retry_after, monotonic() - start))
 
     assert [retry_after for retry_after, _ in refusals] == [5, 6], "expected them not to come back together"
-    assert all(CONNECTION_WAIT <= seconds < 1 for _, seconds in refusals)
+    assert all(CONNECTION_WAIT <= seconds < MAX_WAIT + MARGIN for _, seconds in refusals)
 
 
 def test_a_database_that_hangs_costs_two_seconds_and_blocks_nothing_else(
@@ -159,7 +159,7 @@ def test_a_query_that_takes_too_long_is_stopped_in_the_database_too(
     assert re.match("database too slow: stopped after", reply.answer[1]["exc"])
     assert reply.seconds < MAX_WAIT + MARGIN
     running = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query ~ 'FROM .*endless'"
-    eventually("nothing runs there", lambda: len(server.execute(running)) <= 1, within=2)
+    eventually("nothing runs there", lambda: len(server.execute(running)) <= 1)
 
 
 def test_a_database_that_never_answers_costs_two_seconds(start: Start) -> None:
