@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.calls import PATIENCE, eventually
-from tests.processes import ROOT, environment, free_port
+from tests.processes import ROOT, START_PATIENCE, environment, free_port
 
 RUN = [sys.executable, "run.py"]
 # With this environment's packages: the copy of the code that is run has none.
@@ -87,5 +87,6 @@ def starting(
 @contextmanager
 def running(code: Path, folder: Path, command: list[str] = RUN, **settings: str) -> Iterator[Pair]:
     with starting(code, folder, command, None, **settings) as pair:
-        eventually("it is ready", lambda: pair.is_ready() or pair.process.poll() is not None)
+        ready_or_ended = lambda: pair.is_ready() or pair.process.poll() is not None  # noqa: E731
+        eventually("it is ready", ready_or_ended, within=START_PATIENCE)
         yield pair

@@ -19,6 +19,8 @@ from tests.calls import PATIENCE, Reply, call, eventually
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parent.parent
 GIVEN: set[int] = set()  # ports
+# For a start, which costs more CPU than anything else; one that fails is noticed at once (seconds).
+START_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def running(service: str, code: Path = ROOT, **settings: str) -> Iterator[Servic
             )
         started = Service(service, settings.get("HOST", HOST), port, process, folder)
         try:
-            eventually(f"{service} answers", lambda: started.answers() or process.poll() is not None)
+            answers_or_ends = lambda: started.answers() or process.poll() is not None  # noqa: E731
+            eventually(f"{service} answers", answers_or_ends, within=START_PATIENCE)
             assert process.poll() is None, f"expected {service} to start:\n{started.log}"
             yield started
             if process.poll() is None:

@@ -101,7 +101,7 @@ def run(*command: str) -> None:
     # Not captured: the server that pg_ctl starts would keep the pipe open.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            command, user=USER, cwd="/", stdout=output, stderr=output, check=False, timeout=60
+            command, user=USER, cwd="/", stdout=output, stderr=output, check=False, timeout=100
         )
         output.seek(0)
         assert done.returncode == 0, output.read().decode()
