@@ -96,7 +96,7 @@ class Asked:
         return urlencode([*parameters, ("total", str(self.total).lower())])
 
     def expected(self, rows: list[Row], key: list[str]) -> list[Row]:
-        """Return all rows of the answer, without limit and offset."""
+        """Return all rows of the answer, without limit and offset, and not yet as an answer shows them."""
         found = [
             row for row in rows if all(any(each.holds(row) for each in either) for either in self.conditions)
         ]
@@ -107,7 +107,7 @@ class Asked:
             known = [row for row in found if row[name] is not None]
             known.sort(key=itemgetter(name), reverse=descending)  # stable, also in reverse
             found = known + [row for row in found if row[name] is None]
-        return [self.shown(row) for row in found]
+        return found
 
     def computed(self, rows: list[Row]) -> list[Row]:
         groups: dict[tuple[Any, ...], list[Row]] = {} if self.group_by else {(): []}
@@ -123,6 +123,7 @@ class Asked:
         ]
 
     def shown(self, row: Row) -> Row:
+        """Return a row as an answer shows it: on demand, since that takes longer than to find and sort it."""
         shown = {name: as_json(row[name]) for name in self.select or row}
         for function, column in self.compute:
             name = "_".join(filter(None, (function, column)))
