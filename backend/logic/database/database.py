@@ -44,6 +44,7 @@ class Database:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.found: dict[str, Table] = {}
+        self.listed: dict[str, Any] = {}
 
     def tables(self) -> dict[str, Table]:
         """Return the tables, which are looked up once: a change of them needs a restart."""
@@ -72,7 +73,7 @@ class Database:
             yield execute
 
     def list_tables(self, args: MultiDict[str, str]) -> dict[str, Any]:
-        """Return the fields of the answer with all tables.
+        """Return the fields of the answer with all tables, made once.
 
         Raises:
             BadRequest: there is a query, which needs a table.
@@ -81,15 +82,18 @@ class Database:
             raise BadRequest(
                 f"a query needs a table: /<table>?{shortened(next(iter(args)))}; tables: {self.names()}"
             )
-        tables = [
-            {
-                "name": each.name,
-                "columns": {name: field.kind.name for name, field in each.fields.items()},
-                "key": list(each.key),
-            }
-            for each in self.tables().values()
-        ]
-        return {"message": f"tables: {self.names()}", "tables": tables}
+        self.listed = self.listed or {
+            "message": f"tables: {self.names()}",
+            "tables": [
+                {
+                    "name": each.name,
+                    "columns": {name: field.kind.name for name, field in each.fields.items()},
+                    "key": list(each.key),
+                }
+                for each in self.tables().values()
+            ],
+        }
+        return self.listed
 
     def page(self, name: str, args: MultiDict[str, str]) -> dict[str, Any]:
         """Return the fields of the answer to a query.

@@ -10,17 +10,20 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from threading import Event
-from time import process_time, sleep
+from time import process_time, sleep, thread_time
 from typing import Any
 
 import duckdb
 import pytest
+from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound, ServiceUnavailable
 
+from backend.app import create_app
 from backend.logic.database import EXAMPLE
 from backend.logic.database.database import Database
 from backend.logic.database.files import MAX_QUERIES, File
+from backend.logic.database.settings import Settings
 from backend.logic.database.tests.samples import orders, readings
 from backend.logic.database.tools.time_zones import rows
 from tests.calls import PATIENCE, Reply, error, eventually
@@ -241,6 +244,27 @@ def test_unchanged_data_is_not_sent_again(start: Start, tmp_path: Path) -> None:
 
     assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
     assert changed.status == 200
+
+
+def test_the_list_of_100_tables_costs_about_as_much_as_hello(tmp_path: Path) -> None:
+    """Callers of `/` would be the load that a process cannot bear; nothing but a restart changes the list."""
+    path = tmp_path / "many.duckdb"
+    with duckdb.connect(path) as file:
+        for number in range(100):
+            file.execute(f"CREATE TABLE t{number} ({', '.join(f'column_{n} INTEGER' for n in range(20))})")
+    apps = create_app(Settings(logic="hello")), create_app(Settings(data=str(path), logic="database"))
+    hello, many = (app.test_client() for app in apps)
+    eventually("it is read", lambda: len(many.get("/").get_json().get("tables", ())) == 100)
+
+    def cost(client: FlaskClient) -> float:
+        began = thread_time()
+        for _ in range(20):
+            client.get("/")
+        return thread_time() - began
+
+    costs = [(cost(hello), cost(many)) for _ in range(10)]
+    apps[1].extensions["close"]()
+    assert min(many for _, many in costs) < 3 * min(hello for hello, _ in costs)
 
 
 def is_ready(backend: Service) -> bool:
