@@ -22,3 +22,11 @@ def impatient(upstream: ScriptedBackend) -> Iterator[Service]:
     with running("client", URL=f"127.0.0.1:{upstream.port}", ANSWER_TIMEOUT="1.5") as it:
         yield it
         assert "Traceback" not in it.log, it.log
+
+
+@pytest.fixture(scope="package")
+def client_of_a_base_path(upstream: ScriptedBackend) -> Iterator[Service]:
+    """A client whose URL has a path, which Settings leave without the slash at its end."""
+    with running("client", URL=f"http://localhost:{upstream.port}/api/v1/") as it:
+        yield it
+        assert "Traceback" not in it.log, it.log

@@ -5,7 +5,6 @@ import socket
 import pytest
 
 from tests.calls import JSON, error
-from tests.conftest import Start
 from tests.processes import Service
 from tests.scripted_backend import HELLO, ScriptedBackend, answer, as_json, sends, sends_and_stays
 
@@ -135,12 +134,11 @@ def test_only_a_header_that_is_what_it_should_be_passes(
     ],
 )
 def test_a_location_is_below_the_base_path(
-    start: Start, upstream: ScriptedBackend, sent: str, passed: str | None
+    client_of_a_base_path: Service, upstream: ScriptedBackend, sent: str, passed: str | None
 ) -> None:
-    client = start("client", URL=f"http://localhost:{upstream.port}/api/v1")
     target = upstream.will(sends(as_json(201, {}, f"Location: {sent.format(port=upstream.port)}")))
 
-    assert client.call(target, "POST").headers["Location"] == passed
+    assert client_of_a_base_path.call(target, "POST").headers["Location"] == passed
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308, 399])

@@ -187,8 +187,8 @@ def test_a_reserved_path_is_never_passed_on(
     assert upstream.seen(target) == []
 
 
-def test_a_path_cannot_leave_the_base_path(start: Start, upstream: ScriptedBackend) -> None:
-    client = start("client", URL=f"http://localhost:{upstream.port}/api/v1/")
+def test_a_path_cannot_leave_the_base_path(client_of_a_base_path: Service, upstream: ScriptedBackend) -> None:
+    client = client_of_a_base_path
     inside, outside = upstream.will(sends_and_stays(HELLO)), upstream.will(sends_and_stays(HELLO))
 
     for path in ("/", "/a", "/a/b%2fc", "/api", "/@evil", "/:80"):

@@ -128,11 +128,12 @@ def test_the_proxies_of_the_environment_are_ignored(start: Start, upstream: Scri
     assert client.call(upstream.will(sends(HELLO))).status == 200
 
 
-def test_a_base_path_comes_before_the_query(start: Start, upstream: ScriptedBackend) -> None:
-    client = start("client", URL=f"http://localhost:{upstream.port}/api/v1/")
+def test_a_base_path_comes_before_the_query(
+    client_of_a_base_path: Service, upstream: ScriptedBackend
+) -> None:
     target = upstream.will(sends(HELLO))
 
-    assert client.call(target).status == 200
+    assert client_of_a_base_path.call(target).status == 200
     assert upstream.seen(target)[0].startswith(f"GET /api/v1{target} HTTP/1.1\r\nHost: localhost:".encode())
 
 
