@@ -289,3 +289,22 @@ def test_a_factory_that_makes_none_is_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=f"^LOGIC='ours:make' does not load: {why}"):
         caller(monkeypatch, make, "make")
+
+
+@pytest.mark.parametrize(
+    ("logic", "why"),
+    [
+        ("ours.missing:answer", "ModuleNotFoundError: No module named 'ours.missing'"),
+        ("ours:reply", "AttributeError: module 'ours' has no attribute 'reply'"),
+        ("ours:number", "TypeError: 'number' is not a function or Blueprint"),
+    ],
+)
+def test_a_logic_that_is_not_there_or_cannot_answer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, logic: str, why: str
+) -> None:
+    module = ModuleType("ours")
+    module.__dict__["number"] = 7
+    monkeypatch.setitem(sys.modules, "ours", module)
+
+    with pytest.raises(SettingsError, match=f"^LOGIC='{logic}' does not load: {why}.*; expected "):
+        create_app(Settings(logic=logic))
