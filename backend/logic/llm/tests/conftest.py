@@ -1,4 +1,4 @@
-"""A scripted endpoint, and a backend that calls it."""
+"""A scripted endpoint, a backend that calls it, and a client of that."""
 
 from collections.abc import Iterator
 
@@ -27,3 +27,9 @@ def backend(only_endpoint: Endpoint) -> Iterator[Service]:
         yield it
         assert "hunter2" not in it.log
         assert "secret prompt" not in it.log
+
+
+@pytest.fixture(scope="module")
+def client(backend: Service) -> Iterator[Service]:
+    with running("client", ROOT, URL=f"127.0.0.1:{backend.port}") as it:
+        yield it

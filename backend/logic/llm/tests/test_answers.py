@@ -45,9 +45,8 @@ def test_the_prompt_the_model_and_the_limit_are_sent(backend: Service, endpoint:
 
 
 def test_a_conversation_and_its_options_reach_the_endpoint_through_the_client(
-    start: Start, backend: Service, endpoint: Endpoint
+    client: Service, endpoint: Endpoint
 ) -> None:
-    client = start("client", URL=f"127.0.0.1:{backend.port}")
     endpoint.will_send(completion('{"city": "Rome"}', "length"))
     schema = {"name": "city", "schema": {"type": "object"}}
     options = {
@@ -81,9 +80,8 @@ def test_a_conversation_and_its_options_reach_the_endpoint_through_the_client(
 
 
 def test_the_longest_prompt_of_any_script_arrives_whole_through_the_client(
-    start: Start, backend: Service, endpoint: Endpoint
+    client: Service, endpoint: Endpoint
 ) -> None:
-    client = start("client", URL=f"127.0.0.1:{backend.port}")
     endpoint.will_send(completion("long"))
     prompt = "𐍈" * 4000
 
@@ -114,9 +112,7 @@ def test_a_bad_prompt_is_refused_without_a_call(
     assert endpoint.received == []
 
 
-def test_a_query_that_is_too_long_is_a_414(start: Start) -> None:
-    client = start("client")
-
+def test_a_query_that_is_too_long_is_a_414(client: Service) -> None:
     assert client.call("/?prompt=" + "a" * 60_000).answer == error(
         414, "query of 60007 bytes; allowed: 60000"
     )
@@ -153,18 +149,17 @@ def test_the_system_prompt_goes_first_and_callers_cannot_send_their_own(
     assert "rhymes" not in backend.log
 
 
-@pytest.mark.parametrize(("asked", "sent"), [({}, 20), ({"max_tokens": 16}, 16)])
-def test_the_limit_on_tokens_has_the_name_that_the_endpoint_wants(
-    start: Start, endpoint: Endpoint, asked: dict[str, int], sent: int
-) -> None:
+def test_the_limit_on_tokens_has_the_name_that_the_endpoint_wants(start: Start, endpoint: Endpoint) -> None:
     backend = start("backend", **endpoint.settings, LLM_TOKENS_FIELD="max_tokens", LLM_MAX_TOKENS="20")
     endpoint.will_send(completion("done"))
 
-    assert post(backend, messages=HI, **asked).status == 200
+    assert post(backend, messages=HI).status == 200
+    assert post(backend, messages=HI, max_tokens=16).status == 200
     assert post(backend, messages=HI, max_tokens=21).answer == error(
         400, "max_tokens: expected a whole number from 1 to 20", "backend"
     )
-    assert endpoint.received == [{"model": "m", "messages": HI, "max_tokens": sent}]
+    sent = {"model": "m", "messages": HI}
+    assert endpoint.received == [sent | {"max_tokens": 20}, sent | {"max_tokens": 16}]
 
 
 @pytest.mark.parametrize(
@@ -199,15 +194,16 @@ def test_fields_that_the_endpoint_leaves_out_are_null(backend: Service, endpoint
     assert {fields[name] for name in ("model", "finish_reason", "usage")} == {None}
 
 
-def test_prompts_and_answers_are_logged_only_if_a_setting_says_so(start: Start, endpoint: Endpoint) -> None:
-    silent = start("backend", **endpoint.settings)
+def test_prompts_and_answers_are_logged_only_if_a_setting_says_so(
+    start: Start, backend: Service, endpoint: Endpoint
+) -> None:
     talkative = start("backend", **endpoint.settings, LLM_LOG_PROMPTS="true")
     endpoint.will_send(completion("secret\n[1] answer"))
 
-    for backend in (silent, talkative):
-        post(backend, messages=[{"role": "user", "content": "secret prompt"}])
+    for each in (backend, talkative):
+        post(each, messages=[{"role": "user", "content": "secret prompt"}])
 
-    assert "secret" not in silent.log
+    assert "secret" not in backend.log
     (message,) = [each["message"] for each in talkative.lines if "secret" in each.get("message", "")]
     assert "secret prompt" in message
     assert r"secret\n[1] answer" in message

@@ -10,7 +10,7 @@ from backend.app import create_app
 from backend.logic.llm.settings import Settings
 from backend.logic.llm.tests.scripted_endpoint import END, STREAM, Endpoint, chunk, completion
 from tests.calls import JSON
-from tests.conftest import RecordProperty, Start
+from tests.conftest import RecordProperty
 from tests.described import FEW, MANY, conforms, described_routes, responses, routes
 from tests.event_streams import reading
 from tests.processes import Service
@@ -20,16 +20,14 @@ HOOKS = "backend.logic.llm.tests.hooks"
 
 
 @pytest.mark.parametrize("examples", [FEW, MANY])
-def test_the_model_is_asked_as_described(  # noqa: PLR0917  fixtures
-    start: Start,
-    backend: Service,
+def test_the_model_is_asked_as_described(
+    client: Service,
     endpoint: Endpoint,
     tmp_path: Path,
     examples: int,
     record_property: RecordProperty,
 ) -> None:
     endpoint.will_send(completion("four"))
-    client = start("client", URL=f"127.0.0.1:{backend.port}")
 
     record_property("sent", conforms(client, tmp_path, examples, HOOKS))
 

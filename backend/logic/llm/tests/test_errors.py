@@ -4,7 +4,7 @@ import socket
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 
 import pytest
 
@@ -135,6 +135,7 @@ def test_a_field_that_the_endpoint_refuses_is_a_400_if_the_caller_sent_it(
     assert reply.answer == error(status, exc, "backend")
 
 
+@cache
 def gzip_bomb(megabytes: int) -> bytes:
     packer = zlib.compressobj(wbits=31)
     return b"".join(packer.compress(bytes(1_000_000)) for _ in range(megabytes)) + packer.flush()
@@ -190,9 +191,8 @@ def test_what_a_malformed_answer_quotes_is_not_logged(backend: Service, endpoint
     [(429, "the model's endpoint takes no more requests now"), (503, "the model's endpoint is busy")],
 )
 def test_a_429_and_a_503_are_passed_on_with_their_retry_after(
-    start: Start, backend: Service, endpoint: Endpoint, *, status: int, exc: str, when: str
+    client: Service, endpoint: Endpoint, *, status: int, exc: str, when: str
 ) -> None:
-    client = start("client", URL=f"127.0.0.1:{backend.port}")
     endpoint.will_send(as_json(status, {"error": {"message": "slow down"}}, f"Retry-After: {when}"))
 
     reply = client.call("/?prompt=hi")

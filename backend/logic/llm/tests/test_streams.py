@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -10,9 +11,8 @@ import pytest
 from backend.logic.llm.tests.scripted_endpoint import DONE, END, STREAM, USAGE, Endpoint, chunk
 from backend.logic.llm.tests.test_errors import BROKE_OFF, NO_COMPLETION
 from tests.calls import JSON, PATIENCE, connect, error, eventually, receive, request
-from tests.conftest import Start
 from tests.event_streams import ACCEPT, reading
-from tests.processes import Service
+from tests.processes import ROOT, Service, running
 from tests.scripted_backend import as_json
 
 HI = [{"role": "user", "content": "hi"}]
@@ -33,9 +33,8 @@ def whole(message: str, source: str = "backend") -> tuple[str, object]:
 
 
 def test_each_piece_of_the_text_comes_through_the_client_as_soon_as_it_is_there(
-    start: Start, backend: Service, endpoint: Endpoint
+    client: Service, endpoint: Endpoint
 ) -> None:
-    client = start("client", URL=f"127.0.0.1:{backend.port}")
     arrived = threading.Semaphore(0)
 
     def behave(connection: socket.socket) -> None:
@@ -145,13 +144,22 @@ def test_an_endpoint_that_falls_silent_is_the_last_event(backend: Service, endpo
     assert (name, fields["status_code"]) == ("failed", 504)
 
 
+@pytest.fixture(scope="module")
+def one_at_a_time(only_endpoint: Endpoint) -> Iterator[dict[str, Service]]:
+    """A backend that makes one call at a time, and its client; each test waits for the end of its call."""
+    with (
+        running("backend", ROOT, **only_endpoint.settings, LLM_MAX_CALLS="1") as backend,
+        running("client", ROOT, URL=f"127.0.0.1:{backend.port}") as client,
+    ):
+        yield {"backend": backend, "client": client}
+
+
 @pytest.mark.parametrize("accept", [ACCEPT, "Accept: application/json"])
-@pytest.mark.parametrize("through_the_client", [False, True])
+@pytest.mark.parametrize("name", ["backend", "client"])
 def test_the_endpoint_is_left_once_the_caller_has_hung_up(
-    start: Start, endpoint: Endpoint, accept: str, *, through_the_client: bool
+    one_at_a_time: dict[str, Service], endpoint: Endpoint, accept: str, name: str
 ) -> None:
-    backend = start("backend", **endpoint.settings, LLM_MAX_CALLS="1")
-    called = start("client", URL=f"127.0.0.1:{backend.port}") if through_the_client else backend
+    backend, called = one_at_a_time["backend"], one_at_a_time[name]
     left = threading.Event()
     left_at = 0.0
 
