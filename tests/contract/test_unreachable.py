@@ -68,22 +68,22 @@ def listens(listener: socket.socket) -> bool:
     return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_backend_that_comes_up_in_time_is_reached(start: Start, method: str) -> None:
+def test_a_backend_that_comes_up_in_time_is_reached(start: Start) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))  # without listen() the system refuses connections
         client = start("client", URL=f"127.0.0.1:{listener.getsockname()[1]}")
         listener.settimeout(PATIENCE)
 
-        with ThreadPoolExecutor(1) as thread:
-            reply = thread.submit(client.call, "/", method)
+        with ThreadPoolExecutor(2) as threads:
+            replies = [threads.submit(client.call, "/", method) for method in ("GET", "POST")]
             threading.Timer(0.7, listener.listen).start()
             eventually("the backend listens", lambda: listens(listener))
-            connection, _ = listener.accept()
-            with connection:
-                read_head(connection)
-                connection.sendall(HELLO)
-            assert reply.result().status == 200
+            for _ in replies:
+                connection, _ = listener.accept()
+                with connection:
+                    read_head(connection)
+                    connection.sendall(HELLO)
+            assert [reply.result().status for reply in replies] == [200, 200]
 
 
 def test_readiness_and_health_do_not_depend_on_the_backend(clients: dict[str, Service]) -> None:

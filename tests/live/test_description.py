@@ -64,7 +64,7 @@ def test_a_declared_function_answers_as_described(
     record_property("sent", conforms(client, tmp_path, examples))
 
 
-@pytest.mark.parametrize("examples", [FEW, MANY])
+@pytest.mark.parametrize("examples", [pytest.param(FEW, marks=pytest.mark.full), MANY])
 def test_hello_answers_as_described(
     client: Service, tmp_path: Path, examples: int, record_property: RecordProperty
 ) -> None:

@@ -260,7 +260,7 @@ def test_text_can_be_chosen(start: Start) -> None:
     assert re.match(r"\d\d:\d\d:\d\d\.\d{3} INFO     backend starts: HOST=", backend.log)
 
 
-@pytest.mark.parametrize("name", ["backend", "client"])
+@pytest.mark.parametrize("name", ["backend", pytest.param("client", marks=pytest.mark.full)])
 def test_a_locale_other_than_utf_8_changes_nothing(start: Start, backend: Service, name: str) -> None:
     url = f"{HOST}:{backend.port}"
     service = start(name, URL=url, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")

@@ -100,7 +100,7 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("logic", ["shop:make", "shop.orders:make"])
+@pytest.mark.parametrize("logic", [pytest.param("shop:make", marks=pytest.mark.full), "shop.orders:make"])
 def test_a_factory_has_settings_of_its_own_and_tells_whether_it_is_ready_and_cleans_up(
     start: Start, shop: Path, logic: str
 ) -> None:

@@ -159,7 +159,7 @@ def test_the_end_of_a_service_ends_the_other(code: Path, tmp_path: Path) -> None
         assert run.log.endswith("\nthe backend has ended\n")
 
 
-@pytest.mark.parametrize("command", [RUN, MAKE], ids=["run.py", "make"])
+@pytest.mark.parametrize("command", [pytest.param(RUN, marks=pytest.mark.full), MAKE], ids=["run.py", "make"])
 def test_no_process_survives_a_kill(code: Path, tmp_path: Path, command: list[str]) -> None:
     with running(code, tmp_path / "run", command) as run:
         assert len(run.processes()) >= 5, "expected run.py, and a process and a worker for each service"

@@ -14,6 +14,9 @@ from tests.calls import eventually
 from tests.conftest import Start
 from tests.processes import ROOT, Service, environment, free_port
 
+# The code is the same.
+BOTH = pytest.mark.parametrize("service", ["backend", pytest.param("client", marks=pytest.mark.full)])
+
 
 def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
     """Return the messages that a service logs when it does not start."""
@@ -32,7 +35,7 @@ def failed_start(service: str, folder: Path, **settings: str) -> list[str]:
     return [line["message"] for line in lines]
 
 
-@pytest.mark.parametrize("service", ["backend", "client"])
+@BOTH
 def test_each_invalid_setting_is_named_in_a_line(service: str, tmp_path: Path) -> None:
     lines = failed_start(
         service, tmp_path, HOST="a b", PORT="tcp://10.0.0.1:8080", WORKERS="", ACCESS_LOG="yes"
@@ -74,7 +77,7 @@ def test_an_address_of_another_machine_is_named(tmp_path: Path, host: str, why: 
     assert re.fullmatch(f"HOST={host} PORT=8080: cannot listen: ({why})", line), line
 
 
-@pytest.mark.parametrize("service", ["backend", "client"])
+@BOTH
 def test_a_draining_flag_that_cannot_be_removed_is_a_line(service: str, tmp_path: Path) -> None:
     flag = tmp_path / "draining"
     flag.mkdir()
@@ -84,12 +87,12 @@ def test_a_draining_flag_that_cannot_be_removed_is_a_line(service: str, tmp_path
     assert line.startswith(f"{flag}: cannot remove the draining flag: "), line
 
 
-@pytest.mark.parametrize("name", ["backend", "client"])
-def test_a_script_name_in_the_environment_is_ignored(start: Start, backend: Service, name: str) -> None:
-    service = start(name, SCRIPT_NAME="/app", URL=f"127.0.0.1:{backend.port}")
+@BOTH
+def test_a_script_name_in_the_environment_is_ignored(start: Start, backend: Service, service: str) -> None:
+    it = start(service, SCRIPT_NAME="/app", URL=f"127.0.0.1:{backend.port}")
 
-    assert service.call("/nothing").status == 404
-    assert service.call("/healthz").status == 200
+    assert it.call("/nothing").status == 404
+    assert it.call("/healthz").status == 200
 
 
 @pytest.mark.parametrize(("closed", "is_logged"), [("<&- >&-", True), (">&- 2>&-", False)])
