@@ -2,6 +2,8 @@
 
 import resource
 import signal
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -58,8 +60,20 @@ def backend() -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture(scope="session")
+def ending() -> Iterator[deque[Callable[[], None]]]:
+    """What waits for the services that a test has left, called at the end of the next tests that start some.
+
+    By then they have ended: no test waits for the third of a second that an end takes.
+    """
+    waits: deque[Callable[[], None]] = deque()
+    yield waits
+    for wait in waits:
+        wait()
+
+
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(request: pytest.FixtureRequest, ending: deque[Callable[[], None]]) -> Iterator[Start]:
     """Return a function that starts a service: `start("client", URL="…")`."""
     services: list[Service] = []
     with ExitStack() as stack:
@@ -70,10 +84,20 @@ def start() -> Iterator[Start]:
 
         yield start
         left = [each for each in services if each.process.poll() is None]
-        for each in left:  # all at once, which takes no longer than one
-            each.signal(signal.SIGTERM)
         for each in left:
-            assert each.ends() == 0, each.log
+            each.signal(signal.SIGTERM)
+            sys.stdout.write(each.log)  # pytest shows it where a test fails
+        later = stack.pop_all()
+
+    def wait() -> None:
+        with later:
+            for each in left:
+                code = each.ends()
+                assert code == 0, f"{code} after {request.node.nodeid}:\n{each.log}"
+
+    ending.append(wait)
+    if len(ending) > 1:
+        ending.popleft()()
 
 
 @pytest.fixture
