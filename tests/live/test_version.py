@@ -10,7 +10,13 @@ from tests.conftest import Start
 COMMIT = "ee664c5" + 33 * "0"
 
 
-@pytest.mark.parametrize(("name", "more"), [("backend", {"logic": "hello"}), ("client", {})])
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("backend", {"logic": "hello"}),
+        pytest.param("client", {}, marks=pytest.mark.full),
+    ],  # the code is the same
+)
 def test_version_says_what_runs_and_since_when(start: Start, name: str, more: dict[str, str]) -> None:
     before = datetime.now(UTC)
     service = start(name, GIT_COMMIT=COMMIT)

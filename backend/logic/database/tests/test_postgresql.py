@@ -183,17 +183,28 @@ def is_ready(found: Database) -> bool:
         (("$", ""), "public.orders,nowhere.*", r"no nowhere\.\* that this user may read; there are none"),
     ],
 )
-def test_what_does_not_fit_is_named_in_the_log_and_keeps_it_from_being_ready(
-    start: Start, server: Server, filled: str, *, change: tuple[str, str], served: str, reason: str
+def test_what_does_not_fit_is_the_cause_of_the_error(
+    server: Server, filled: str, change: tuple[str, str], served: str, reason: str
 ) -> None:
-    url = re.sub(*change, server.url(filled))
-    backend = start("backend", LOGIC="database", DATABASE_URL=url, DATABASE_TABLES=served)
+    with (
+        database(re.sub(*change, server.url(filled)), served) as found,
+        pytest.raises(ServiceUnavailable, match="database misconfigured") as refused,
+    ):
+        found.tables()
+
+    assert re.search(reason, str(refused.value.__cause__))
+
+
+def test_what_does_not_fit_is_named_in_the_log_and_keeps_it_from_being_ready(
+    start: Start, server: Server, filled: str
+) -> None:
+    backend = start("backend", LOGIC="database", DATABASE_URL=server.url(filled), DATABASE_TABLES="public.o")
 
     assert backend.call("/readyz").answer == MISCONFIGURED
     assert backend.call("/orders").answer == MISCONFIGURED
     assert backend.call("/healthz").status == 200
     messages = [line.get("message", "") for line in backend.lines]
-    assert any(re.search(f"misconfigured.*{reason}", message) for message in messages)
+    assert any(re.search(r"misconfigured.*no public\.o that", message) for message in messages)
 
 
 def test_a_column_that_is_dropped_later_is_named_in_the_log(
