@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.cluster import Cluster, port_forward, skaffold_run, until
+from tests.e2e.cluster import SERVICES, Cluster, port_forward, restart, skaffold_run, until
+from tests.e2e.nothing_lost import nothing_lost
 from tests.e2e.tools import json_of, load_image, pod, tool
 
 IMAGE = "jaegertracing/all-in-one:1.76.0"
@@ -88,6 +89,16 @@ def test_each_call_is_a_trace_of_the_client_the_call_and_the_backend(cluster: Cl
         ]
         assert (call["parent"], theirs["parent"]) == (ours["spanID"], call["spanID"])
     measurements.notes["100 traced calls in Jaeger"] = "each has its three spans, rightly nested"
+
+
+def test_a_rollout_loses_nothing_while_traces_are_sent(cluster: Cluster, jaeger: str) -> None:
+    cluster.settle()
+    with nothing_lost(cluster, "roll-out of backend and client, one call in ten traced"):
+        restart(*SERVICES)
+
+    for service in SERVICES:
+        newest = json_of(f"{jaeger}/api/traces?service={service}&limit=500")["data"]
+        assert len(newest) > 100, f"traces of {service}"
 
 
 def test_a_call_that_is_tried_again_shows_each_try(cluster: Cluster, jaeger: str) -> None:
