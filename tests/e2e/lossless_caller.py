@@ -69,7 +69,9 @@ class Tally:
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.failures: Counter[str] = Counter()
+        # From the request on, since a lost packet of a handshake alone costs a second.
         self.refusals: list[float] = []
+        self.handshakes: list[float] = []
 
     @property
     def requests(self) -> int:
@@ -83,6 +85,7 @@ class Tally:
             "p99_ms": percentile(self.seconds, 99),
             "refused_p50_ms": percentile(self.refusals, 50),
             "refused_p99_ms": percentile(self.refusals, 99),
+            "handshake_p99_ms": percentile(self.handshakes, 99),
         }
 
 
@@ -113,26 +116,28 @@ async def exchange(streams: Streams, target: Target, *, keep: bool) -> tuple[str
 
 async def call(tally: Tally, target: Target, streams: Streams | None, *, keep: bool) -> Streams | None:
     """Make a request, count it, and return the connection if it is kept alive."""
-    started = time.monotonic()
+    started = connected = time.monotonic()
     step = "send" if streams else "connect"
     again = False
     try:
         async with asyncio.timeout(HUNG_AFTER):
             if streams is None:
                 streams = await asyncio.open_connection(*target.address)
+                connected = time.monotonic()
+                tally.handshakes.append(connected - started)
                 step = "first answer"
             wrong, again = await exchange(streams, target, keep=keep)
     except (OSError, EOFError, TimeoutError) as error:
         wrong = f"{step}: {type(error).__name__}"
-    took = time.monotonic() - started
+    now = time.monotonic()
     if not wrong:
-        tally.seconds.append(took)
+        tally.seconds.append(now - started)
     else:
         tally.failures[wrong] += 1
         if wrong.startswith("status 503"):
-            tally.refusals.append(took)
+            tally.refusals.append(now - connected)
         else:
-            print(f"{time.time():.3f} {wrong} after {took:.2f} s", file=sys.stderr)
+            print(f"{time.time():.3f} {wrong} after {now - started:.2f} s", file=sys.stderr)
     if streams and not again:
         streams[1].close()
     return streams if again else None

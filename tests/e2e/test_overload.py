@@ -48,6 +48,7 @@ def set_selector(cluster: Cluster, slow: str | None) -> None:
 def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once(cluster: Cluster) -> None:
     with cluster.changed("client", MAX_IN_FLIGHT=str(LIMIT)):
         before = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
+        dropped = {name: dropped_handshakes(cluster, name) for name in before}
         with slow_backend(cluster):
             with port_forward("service/client", 8082) as url:
                 until(lambda: slow(get(url)), "answered by the slow backend", 60)
@@ -61,10 +62,12 @@ def test_at_twice_the_load_that_it_can_serve_the_client_refuses_the_rest_at_once
         recovery = time.monotonic() - overload_ended
         after = {pod.metadata.name: restarts(pod) for pod in cluster.pods("client")}
         memory = max(peak_memory(cluster, name) for name in after)
+        assert {name: dropped_handshakes(cluster, name) for name in after} == dropped
     answered = calls.summary["new connections"]
     measurements.notes["twice the load that the client can serve, for 60 s"] = (
         f"accepted: p99 {answered['p99_ms']} ms with a backend that takes 1,000 ms; refused with a 503: "
-        f"p99 {answered['refused_p99_ms']} ms; at most {memory / 2**20:.0f} MiB; "
+        f"p99 {answered['refused_p99_ms']} ms, connecting: p99 {answered['handshake_p99_ms']} ms; "
+        f"at most {memory / 2**20:.0f} MiB; "
         f"normal again after {recovery:.1f} s"
     )
     refused = answered["failures"].pop("status 503 with retry-after")
@@ -83,6 +86,16 @@ def slow(answer: Answer) -> bool:
 
 def restarts(pod: object) -> int:
     return sum(status.restart_count for status in pod.status.container_statuses)  # type: ignore[attr-defined]
+
+
+def dropped_handshakes(cluster: Cluster, pod: str) -> int:
+    """Return how many handshakes its kernel dropped since the service did not accept in time."""
+    names, values = [
+        line.split()
+        for line in cluster.execute(pod, "cat", "/proc/net/netstat").splitlines()
+        if line.startswith("TcpExt:")
+    ]
+    return int(values[names.index("ListenDrops")])
 
 
 def peak_memory(cluster: Cluster, pod: str) -> int:
