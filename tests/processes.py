@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -18,7 +19,10 @@ from tests.calls import PATIENCE, Reply, call, eventually
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parent.parent
-GIVEN: set[int] = set()  # ports
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Each worker of pytest has its own, below those that the system gives to connections.
+PORTS = iter(random.sample(range(20_000 + WORKER, 32_000, WORKERS), 12_000 // WORKERS))
 # For a start, which costs more CPU than anything else; one that fails is noticed at once (seconds).
 START_PATIENCE = 60.0
 
@@ -85,12 +89,10 @@ def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
 
 def free_port() -> int:
     """Return a port that nobody listens on, never the same one: who gets it may need a while to listen."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = int(listener.getsockname()[1])
-        if port not in GIVEN:
-            GIVEN.add(port)
+    for port in PORTS:
+        with suppress(OSError), socket.create_server((HOST, port)):
             return port
+    raise AssertionError("expected a port that is free")
 
 
 @contextmanager
