@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import product
@@ -138,28 +139,27 @@ def test_a_hot_standby_is_enough(server: Server, filled: str) -> None:
 
 
 @contextmanager
-def pgbouncer(server: Server, folder: Path) -> Iterator[int]:
+def pgbouncer(server: Server) -> Iterator[int]:
     """Run a PgBouncer in front of the server that changes connections after each transaction."""
     program, port = binary("pgbouncer"), free_port()
-    (folder / "ini").write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server.port} user=postgres password='p@ss/word'\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\n"
-    )
-    for path in (folder, *folder.iterdir()):
+    with tempfile.TemporaryDirectory() as folder:
+        ini = Path(folder) / "ini"
+        ini.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port} user=postgres password='p@ss/word'\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n"
+        )
         if USER:
-            shutil.chown(path, USER)
-    for parent in (folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    with subprocess.Popen([program, str(folder / "ini")], user=USER, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield port
-        finally:
-            process.terminate()
+            shutil.chown(folder, USER)
+        with subprocess.Popen([program, str(ini)], user=USER, stderr=subprocess.DEVNULL) as process:
+            try:
+                yield port
+            finally:
+                process.terminate()
 
 
-def test_pgbouncer_in_transaction_mode_is_enough(server: Server, filled: str, tmp_path: Path) -> None:
-    with pgbouncer(server, tmp_path) as port:
+def test_pgbouncer_in_transaction_mode_is_enough(server: Server, filled: str) -> None:
+    with pgbouncer(server) as port:
         url = re.sub(r":\d+/", f":{port}/", server.url(filled))
         with database(url, "public.orders") as found:
             eventually("PgBouncer answers", lambda: is_ready(found))
