@@ -9,6 +9,8 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
+from common.text import shortened
+
 TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 NUMBERS = {int: r"-?[0-9]{1,400}", float: r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?"}
 
@@ -171,8 +173,3 @@ def checked(parameters: Sequence[Parameter], query: MultiDict[str, str]) -> Mult
         elif parameter.required:
             raise BadRequest(f"{name} is missing; allowed: {parameter.allowed}")
     return values
-
-
-def shortened(text: str, length: int = 100) -> str:
-    """Return the text, or its beginning and `…` if it is longer than `length`: answers echo no long query."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -15,11 +15,11 @@ from flask import Blueprint
 from werkzeug.datastructures import MultiDict
 
 from backend.lookup import does_not_load, entry_point
-from backend.parameters import Operation, Parameter, shortened
+from backend.parameters import Operation, Parameter
 from backend.settings import Settings
 from common.settings import SettingsError
 
-__all__ = ["Answer", "Fields", "Logic", "import_logic", "shortened"]
+__all__ = ["Answer", "Fields", "Logic", "import_logic"]
 
 Fields = Mapping[str, Any]
 Answer = Fields | tuple[Fields, int] | tuple[Fields, int, Any] | Iterator[Fields]

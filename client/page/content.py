@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from common.text import shortened
+
 # The longest texts (characters), and how much there is of everything else.
 MAX_MESSAGE, MAX_TEXT, MAX_CELL, MAX_NAME = 20_000, 1000, 100, 100
 MAX_FIELDS, MAX_TABLES, MAX_ROWS, MAX_COLUMNS = 30, 3, 50, 10
@@ -66,7 +68,7 @@ def content_of(body: bytes, status: int) -> Content:
         if is_table(value) and len(tables) < MAX_TABLES:
             tables.append(table(name, value))
         elif len(fields) < MAX_FIELDS:
-            fields.append((cut(name, MAX_NAME), text_of(value, MAX_TEXT)))
+            fields.append((shortened(name, MAX_NAME), text_of(value, MAX_TEXT)))
     message = answer.get("exc" if status >= 400 else "message", "")
     return Content(text_of(message, MAX_MESSAGE), fields, tables, shown, is_cut)
 
@@ -84,13 +86,15 @@ def table(name: str, objects: list[dict[str, Any]]) -> Table:
     width = max(len(each) for each in shown)
     more = [f"{len(shown)} of {len(objects)} rows"] if len(objects) > len(shown) else []
     more += [f"{len(names)} of {width} columns"] if width > len(names) else []
-    return Table(cut(name, MAX_NAME), [cut(each, MAX_NAME) for each in names], rows, ", ".join(more))
+    return Table(
+        shortened(name, MAX_NAME), [shortened(each, MAX_NAME) for each in names], rows, ", ".join(more)
+    )
 
 
 def text_of(value: Any, limit: int) -> str:  # noqa: ANN401  any JSON
     """Return a value as text: what is no text as JSON."""
     if isinstance(value, str):
-        return cut(value, limit)
+        return shortened(value, limit)
     try:
         text, is_cut = beginning(value, limit)
     except RecursionError:
@@ -110,8 +114,3 @@ def beginning(value: Any, limit: int, indent: int | None = None) -> tuple[str, b
         if len(text) > limit:
             return text[:limit], True
     return text, False
-
-
-def cut(text: str, limit: int) -> str:
-    """Return a text, or its beginning and `…`."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

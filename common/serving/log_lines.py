@@ -9,6 +9,7 @@ from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from common.redaction import redacted, traceback_text
+from common.text import shortened
 from common.trace_context import TRACE_ID
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def quoted(text: str) -> str:
     """Return a text of a request, which is Latin-1 to WSGI, as a JSON string."""
     if not text.isascii():
         text = text.encode("latin-1", "backslashreplace").decode(errors="backslashreplace")
-    if len(text) > MAX_TEXT:
-        text = f"{text[: MAX_TEXT - 1]}…"
-    return encode_basestring_ascii(text)
+    return encode_basestring_ascii(shortened(text, MAX_TEXT))
 
 
 def now() -> str:

@@ -8,6 +8,7 @@ from gunicorn.util import http_date
 
 from common.contract import INTERNAL_ERROR, error_fields
 from common.serving.request_limits import MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, TooManyBytes, TwoSlashes
+from common.text import shortened
 
 # The longest piece of a request that an answer or the log repeats (characters).
 MAX_ECHO = 200
@@ -45,8 +46,7 @@ def without_echo(error: BaseException) -> str:
 
 def echo(text: object) -> str:
     """Return a piece of a request as it may be shown, without control characters and not too long."""
-    shown = repr(text)
-    return shown if len(shown) <= MAX_ECHO else f"{shown[: MAX_ECHO - 1]}…"
+    return shortened(repr(text), MAX_ECHO)
 
 
 def answer(status: int, why: str, source: str, trace_id: str) -> bytes:

@@ -10,11 +10,11 @@ from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Numeric, Text
 from sqlalchemy.types import TypeEngine
 from werkzeug.exceptions import BadRequest
 
-from backend.logic import shortened
 from backend.logic.database import kinds
 from backend.logic.database.filters import names
 from backend.logic.database.kinds import Kind
 from backend.logic.database.tables import NATIVE, Field, FromText, Table
+from common.text import shortened
 
 FUNCTIONS = ("count", "sum", "mean", "min", "max")
 MAX_COMPUTATIONS = 8

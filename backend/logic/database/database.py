@@ -8,12 +8,12 @@ from urllib.parse import unquote
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, NotFound
 
-from backend.logic import shortened
 from backend.logic.database.answers import Execute, page_answer, requested_page
 from backend.logic.database.filters import MAX_NAMES, value
 from backend.logic.database.statements import select_row
 from backend.logic.database.tables import Table
 from common.spans import waiting
+from common.text import shortened
 
 
 class Source(Protocol):

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, func
 from werkzeug.exceptions import BadRequest
 
-from backend.logic import shortened
 from backend.logic.database.kinds import TEXTS
 from backend.logic.database.tables import Field, Table
+from common.text import shortened
 
 MAX_CONDITIONS, MAX_VALUES = 20, 100
 # Longest list of a table's columns in an error, in characters.

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
-from backend.logic import shortened
 from backend.logic.database.compute import Computation, check_column, computations, computed_field
 from backend.logic.database.filters import MAX_CONDITIONS, Condition, alternatives, condition
 from backend.logic.database.tables import Field, Table
 from backend.parameters import Parameter
+from common.text import shortened
 
 OPTIONS = ("or", "select", "sort", "limit", "offset", "next", "total", "compute", "group_by")
 LIMIT = Parameter(

@@ -5,10 +5,10 @@ from typing import Any
 
 from werkzeug.exceptions import BadGateway, HTTPException, UnprocessableEntity
 
-from backend.logic import shortened
 from backend.logic.llm.endpoint import MAX_BYTES
 from common import strict_json
 from common.sse import Decoder, TooLarge
+from common.text import shortened
 
 MAX_REFUSAL = 1000  # characters
 LAST = b"[DONE]"  # instead of a chunk

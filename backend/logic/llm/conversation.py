@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
-from backend.logic import shortened
 from backend.parameters import Parameter
+from common.text import shortened
 
 PROMPT = Parameter(
     name="prompt",
