@@ -19,9 +19,9 @@ from common.web import contract_response, json_app
 
 def create_app(settings: Settings) -> Flask:
     """Return the client as a Flask application."""
-    app = json_app("client", settings.max_in_flight, max_request_bytes=settings.max_request_bytes)
-    answer_version(app, settings)
     upstream = ObservedUpstream(settings)
+    app = json_app("client", settings.max_in_flight, upstream.check_reached, settings.max_request_bytes)
+    answer_version(app, settings)
     answer_description(app, upstream)
     serve_page(app, settings, upstream)
 

@@ -131,6 +131,14 @@ class PooledAdapter(BaseAdapter):
             connection.sock.close()
         return None
 
+    def open(self, parts: SplitResult, timeout: float) -> None:
+        """Put a new connection into the pool.
+
+        Raises:
+            NotConnected: there is none within the time limit (seconds).
+        """
+        self.release(parts[:2], self.connect(parts, timeout), reusable=True)
+
     def connect(self, parts: SplitResult, timeout: float | None) -> Connection:
         """Return a new connection to the first of the host's addresses that takes one."""
         try:

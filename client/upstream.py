@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import gevent
 import requests
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from client.answer import Answer
 from client.answer_headers import passed_headers
-from client.errors import BadAnswer, BrokenOff, TooSlow, Unreachable, http_error
+from client.errors import BadAnswer, BrokenOff, NotConnected, TooSlow, Unreachable, http_error
 from client.forwarding import checked_path, encoded
 from client.settings import Settings
 from client.transport import PooledAdapter
@@ -27,6 +27,9 @@ CONNECT_TIMEOUT = 0.5
 MIN_PAUSE, MAX_PAUSE = 0.02, 0.5
 # A backend that breaks off every answer is broken itself; a Pod that died does so once.
 MAX_BROKEN_OFF = 3
+# How long a process that has just started may be without a connection before it counts as ready (seconds): a
+# new Pod is up before all nodes know it, and until then their NetworkPolicies may drop what it sends.
+REACHED_WITHIN = 10.0
 # The same for every call.
 HEADERS: Any = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "client"}
 
@@ -51,6 +54,20 @@ class Upstream:
         self.max_answer_bytes = settings.max_answer_bytes
         self.adapter = PooledAdapter(settings.url_ca_file or None)
         self.url, self.base = settings.url, urlsplit(settings.url)
+        self.ready_at = monotonic() + REACHED_WITHIN
+
+    def check_reached(self) -> None:
+        """Do nothing once the backend was reached, or REACHED_WITHIN is over.
+
+        Raises:
+            ServiceUnavailable: neither is so.
+        """
+        if monotonic() < self.ready_at:
+            try:
+                self.adapter.open(self.base, CONNECT_TIMEOUT)
+            except NotConnected as error:
+                raise ServiceUnavailable("backend not reached yet") from error
+            self.ready_at = 0.0
 
     def call(
         self,

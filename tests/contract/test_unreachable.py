@@ -86,9 +86,13 @@ def test_a_backend_that_comes_up_in_time_is_reached(start: Start) -> None:
             assert [reply.result().status for reply in replies] == [200, 200]
 
 
-def test_readiness_and_health_do_not_depend_on_the_backend(clients: dict[str, Service]) -> None:
+def test_health_and_but_for_the_first_seconds_readiness_do_not_depend_on_the_backend(
+    clients: dict[str, Service],
+) -> None:
+    client = clients["refused"]
+    eventually("it is ready", lambda: client.call("/readyz").status == 200)
     for probe, message in (("/healthz", "healthy"), ("/readyz", "ready")):
-        assert clients["refused"].call(probe).answer == (
+        assert client.call(probe).answer == (
             200,
             {"status_code": 200, "message": message, "source": "client"},
         )
