@@ -24,7 +24,7 @@ ADA = {"status_code": 200, "message": "hello Ada", "length": 3}
 def project(tmp_path: Path) -> Path:
     """A copy of the project, with the logic of the README's recipe beside it."""
     copy, own = tmp_path / "pair", tmp_path / "greeting"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__"))
     own.mkdir()
     dockerfile, install = blocks(HEADING, "dockerfile")
     compose, profile = blocks(HEADING, "yaml")

@@ -98,7 +98,7 @@ def test_a_rollout_loses_nothing_while_traces_are_sent(cluster: Cluster, jaeger:
         restart(*SERVICES)
 
     for service in SERVICES:
-        newest = json_of(f"{jaeger}/api/traces?service={service}&limit=100")["data"]
+        newest = json_of(f"{jaeger}/api/traces", service=service, limit="100")["data"]
         assert len(newest) == 100, f"traces of {service}"
 
 
