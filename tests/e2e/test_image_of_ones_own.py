@@ -22,9 +22,9 @@ ADA = {"status_code": 200, "message": "hello Ada", "length": 3}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, with the logic of the README's recipe beside it."""
+    """A copy of the project, git included, with the logic of the README's recipe beside it."""
     copy, own = tmp_path / "pair", tmp_path / "greeting"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__"))
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".*_cache", "__pycache__"))
     own.mkdir()
     dockerfile, install = blocks(HEADING, "dockerfile")
     compose, profile = blocks(HEADING, "yaml")
