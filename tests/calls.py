@@ -11,6 +11,10 @@ from typing import Any
 
 # How long to wait for anything (seconds): long enough for two busy cores.
 PATIENCE = 20.0
+# How soon work is left after a hang-up, and what busy cores add; an answer has more time (seconds).
+LEFT_WITHIN, LEFT_MARGIN = 0.5, 5.0
+# What busy cores add to a stop; what would delay it takes longer (seconds).
+STOP_MARGIN = 8.0
 
 
 @dataclass(frozen=True)

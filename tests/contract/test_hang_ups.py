@@ -8,13 +8,10 @@ from time import monotonic, sleep
 import pytest
 
 from common.serving.hang_ups import INTERVAL, WATCHED_AFTER
-from tests.calls import JSON, PATIENCE, connect, request
+from tests.calls import JSON, LEFT_MARGIN, LEFT_WITHIN, PATIENCE, connect, request
 from tests.hostile.answers import received, split
 from tests.processes import Service
 from tests.scripted_backend import HELLO, ScriptedBackend
-
-# How soon the backend is left after a hang-up, and what busy cores add; an answer has more time (seconds).
-LEFT_WITHIN, MARGIN = 0.5, 5.0
 
 
 def hang_up(connection: socket.socket) -> None:
@@ -51,7 +48,7 @@ def test_the_backend_is_left_once_the_caller_has_hung_up(
         ended = monotonic()
         ends(caller)
         assert left.wait(PATIENCE)
-        assert monotonic() - ended < LEFT_WITHIN + MARGIN
+        assert monotonic() - ended < LEFT_WITHIN + LEFT_MARGIN
 
     assert client.requests(
         method="POST", path="/", query_bytes=len(target) - 2, status=499, trace_id=trace_id

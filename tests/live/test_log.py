@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.calls import connect, eventually, receive, request
+from tests.calls import STOP_MARGIN, connect, eventually, receive, request
 from tests.conftest import Start
 from tests.processes import HOST, ROOT, Service, environment, free_port
 
 # Together more than a pipe holds.
 LINES, LONG = 2000, "x" * 1000
-MARGIN = 8.0  # for busy cores; what would delay a stop takes longer (seconds)
 
 
 @pytest.fixture(params=["backend", pytest.param("client", marks=pytest.mark.full)])  # the code is the same
@@ -58,7 +57,7 @@ def test_a_log_that_nobody_reads_stops_nothing(unread: Service) -> None:
     eventually("it answers", unread.answers)
     unread.signal(signal.SIGTERM)
 
-    assert unread.process.wait(timeout=2 + MARGIN) == 0
+    assert unread.process.wait(timeout=2 + STOP_MARGIN) == 0
 
 
 def test_the_number_of_dropped_lines_is_logged_once_somebody_reads(unread: Service) -> None:

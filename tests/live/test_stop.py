@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from common.serving.stopping import HOLD
-from tests.calls import connect, eventually, receive, request
+from tests.calls import STOP_MARGIN, connect, eventually, receive, request
 from tests.conftest import RecordProperty, Start
 from tests.processes import HOST, ROOT, Service, environment, free_port
 from tests.scripted_backend import ScriptedBackend, hangs_after, waits_for
-
-MARGIN = 8.0  # for busy cores; what would delay a stop takes longer (seconds)
 
 
 def refuses(service: Service) -> bool:
@@ -41,7 +39,7 @@ def test_sigterm_during_a_slow_answer_finishes_it(start: Start, upstream: Script
 
     assert reply.answer == (200, {"status_code": 200, "message": "hello", "source": "client"})
     assert reply.headers["Connection"] == "close"
-    assert client.ends(within=2 + MARGIN) == 0
+    assert client.ends(within=2 + STOP_MARGIN) == 0
 
 
 def test_each_worker_finishes_its_requests(start: Start, upstream: ScriptedBackend) -> None:
@@ -60,7 +58,7 @@ def test_each_worker_finishes_its_requests(start: Start, upstream: ScriptedBacke
         caller.close()
 
     assert [reply.status for reply in replies] == [200] * 20
-    assert client.ends(within=2 + MARGIN) == 0
+    assert client.ends(within=2 + STOP_MARGIN) == 0
 
 
 def test_idle_connections_do_not_delay_a_stop(start: Start) -> None:
@@ -70,7 +68,7 @@ def test_idle_connections_do_not_delay_a_stop(start: Start) -> None:
         assert receive(used).status == 200, "the connections before it were accepted, too"
         backend.signal(signal.SIGTERM)
 
-        assert backend.ends(within=2 + MARGIN) == 0
+        assert backend.ends(within=2 + STOP_MARGIN) == 0
     assert "ERROR" not in backend.log
 
 
@@ -81,7 +79,7 @@ def test_a_connection_whose_answer_was_under_way_does_not_delay_a_stop(start: St
         assert receive(caller).headers["Connection"] == "keep-alive"
         backend.signal(signal.SIGTERM)
 
-        assert backend.ends(within=2 + MARGIN) == 0
+        assert backend.ends(within=2 + STOP_MARGIN) == 0
 
 
 def drain(service: Service, seconds_ago: float = 0) -> None:
@@ -104,7 +102,7 @@ def test_a_draining_service_keeps_idle_connections_until_their_callers_were_told
             caller.sendall(request("/"))
             reply = receive(caller)
             assert (reply.status, reply.headers["Connection"]) == (200, "close")
-    assert backend.ends(within=2 + MARGIN) == 0
+    assert backend.ends(within=2 + STOP_MARGIN) == 0
 
 
 def test_a_draining_service_ends_once_its_callers_have_left(start: Start) -> None:
@@ -112,7 +110,7 @@ def test_a_draining_service_ends_once_its_callers_have_left(start: Start) -> Non
     with connect(backend.port, request("/")) as caller:
         assert receive(caller).status == 200
         drain(backend)
-    assert backend.ends(within=2 + MARGIN) == 0
+    assert backend.ends(within=2 + STOP_MARGIN) == 0
 
 
 def test_a_draining_service_does_not_keep_idle_connections_for_ever(start: Start) -> None:
@@ -121,7 +119,7 @@ def test_a_draining_service_does_not_keep_idle_connections_for_ever(start: Start
         assert receive(caller).status == 200
         drain(backend, seconds_ago=HOLD)
 
-        assert backend.ends(within=2 + MARGIN) == 0
+        assert backend.ends(within=2 + STOP_MARGIN) == 0
 
 
 def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: ScriptedBackend) -> None:
@@ -132,7 +130,7 @@ def test_ctrl_c_does_not_wait_for_answers(start: Start, upstream: ScriptedBacken
         upstream.await_requests(target, 1)
         client.signal(signal.SIGINT)
 
-        assert client.ends(within=2 + MARGIN) == 0
+        assert client.ends(within=2 + STOP_MARGIN) == 0
 
 
 @pytest.mark.full
@@ -151,7 +149,7 @@ def test_sigterm_is_heeded_at_every_moment_of_the_start(
         time.sleep(moment / 40)
         process.terminate()
         # Until Python has got to the code here, the signal ends it.
-        assert process.wait(timeout=2 + MARGIN) in (0, -signal.SIGTERM), moment
+        assert process.wait(timeout=2 + STOP_MARGIN) in (0, -signal.SIGTERM), moment
     record_property("sent", len(moments))
 
 
@@ -162,4 +160,4 @@ def test_sigterm_is_heeded_while_a_worker_boots(start: Start) -> None:
     eventually("the next worker boots", lambda: len(backend.workers()) == 2)
     backend.signal(signal.SIGTERM)
 
-    assert backend.ends(within=2 + MARGIN) == 0
+    assert backend.ends(within=2 + STOP_MARGIN) == 0

@@ -11,7 +11,7 @@ from time import monotonic
 
 import pytest
 
-from tests.calls import connect, error, eventually, request
+from tests.calls import LEFT_MARGIN, LEFT_WITHIN, connect, error, eventually, request
 from tests.event_streams import ACCEPT, reading
 from tests.processes import ROOT, Service, running
 
@@ -51,8 +51,6 @@ def endless(query):
     finally:
         print("closed", flush=True)
 '''
-# How soon a logic ends after a hang-up, and what busy cores add; an answer has more time (seconds).
-LEFT_WITHIN, MARGIN = 0.5, 5.0
 DONE = {"status_code": 200, "message": "done", "source": "client"}
 
 
@@ -114,7 +112,7 @@ def test_a_logic_ends_within_half_a_second_of_its_callers_hang_up(
                 caller.recv(1)
     left = monotonic()
     eventually("the logic is closed", lambda: f'"closed {tmp_path}"' in backend.log)
-    assert monotonic() - left < LEFT_WITHIN + MARGIN
+    assert monotonic() - left < LEFT_WITHIN + LEFT_MARGIN
 
 
 def test_a_backend_that_is_killed_ends_its_streams_with_failed(

@@ -175,13 +175,19 @@ def test_a_head_must_arrive_in_time(
     assert reader.get(timeout=PATIENCE) == b""
 
 
+def with_head_read(opened: Open, sent: bytes) -> tuple[Connection, socket]:
+    """Return a connection and its caller, once the head of what he sent has been read."""
+    connection, caller = opened()
+    caller.sendall(sent)
+    connection.read_head()
+    return connection, caller
+
+
 def test_a_body_must_arrive_in_time(
     opened: Open, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
-    connection, caller = opened()
-    caller.sendall(HEAD)
-    connection.read_head()
+    connection, _ = with_head_read(opened, HEAD)
     reader = gevent.spawn(connection.recv, 100)
     gevent.sleep(0)
 
@@ -194,9 +200,7 @@ def test_a_body_that_never_pauses_must_arrive_in_time_and_its_rest_is_not_a_requ
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
-    connection, caller = opened()
-    caller.sendall(HEAD + b"body" + HEAD)
-    connection.read_head()
+    connection, _ = with_head_read(opened, HEAD + b"body" + HEAD)
     assert connection.recv(4) == b"body"
 
     assert connection.recv(2) == b""
@@ -207,9 +211,7 @@ def test_the_time_limit_of_a_body_does_not_hold_while_it_is_answered(
     opened: Open, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "BODY_TIMEOUT", 0)
-    connection, caller = opened()
-    caller.sendall(HEAD)
-    connection.read_head()
+    connection, caller = with_head_read(opened, HEAD)
     reader = gevent.spawn(connection.recv, 4)
     gevent.sleep(0)
     caller.sendall(b"body")
@@ -254,9 +256,7 @@ def test_what_is_larger_than_all_others_makes_room_itself(opened: Open, budget: 
 
 
 def test_a_body_that_was_not_asked_for_counts_until_it_is_thrown_away(opened: Open) -> None:
-    connection, caller = opened()
-    caller.sendall(HEAD + b"x" * 3000)
-    connection.read_head()
+    connection, _ = with_head_read(opened, HEAD + b"x" * 3000)
 
     assert BUFFERED.held == 3000 + OVERHEAD
     assert len(connection.recv(2000)) == 2000
