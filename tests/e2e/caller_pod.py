@@ -1,4 +1,4 @@
-"""Run the lossless caller in a Pod beside the pair."""
+"""Run callers in Pods beside the pair."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.client.exceptions import ConflictException
 
@@ -21,12 +21,19 @@ KINDS = ("keep-alive", "idle up to 60 s", "new connections")
 
 
 @dataclass
-class Calls:
-    """The requests that the callers in a Pod made: their summary and log, once they have stopped."""
+class Report:
+    """What the callers in a Pod printed, once they have stopped: a summary and failures as they happened."""
 
     name: str
     summary: dict[str, Any] = field(default_factory=dict)
     log: str = ""
+
+
+SomeReport = TypeVar("SomeReport", bound=Report)
+
+
+class Calls(Report):
+    """The report of the lossless caller."""
 
     @property
     def requests(self) -> int:
@@ -53,7 +60,6 @@ def calling(
 
     With `post`, a path, each request is a POST of a number of its own.
     """
-    pod = re.sub("[^a-z0-9]+", "-", name.lower())
     arguments = [
         f"client.{NAMESPACE}",
         "8082",
@@ -64,20 +70,36 @@ def calling(
         f"--min-requests={min_requests}",
         f"--max-seconds={MAX_SECONDS}",
     ]
-    create_pod(cluster, pod, ["python", "-c", SCRIPT, *arguments])
-    until(lambda: phase(cluster, pod) == "Running", f"running: the caller of {name}")
-    calls = Calls(name)
-    try:
+    with reporting(cluster, Calls(name), SCRIPT, *arguments, max_seconds=MAX_SECONDS) as calls:
         yield calls
+
+
+@contextmanager
+def reporting(
+    cluster: Cluster, report: SomeReport, script: str, *arguments: str, max_seconds: float
+) -> Iterator[SomeReport]:
+    """Run a script in a Pod while the block runs, tell it to stop, and fill in its report.
+
+    Once /tmp/stop exists, the script has max_seconds to print a summary, an object of JSON, and to exit.
+    """
+    pod = re.sub("[^a-z0-9]+", "-", report.name.lower())
+    create_pod(cluster, pod, ["python", "-c", script, *arguments])
+    try:
+        until(lambda: phase(cluster, pod) == "Running", f"running: the caller of {report.name}")
+        yield report
         cluster.execute(pod, "touch", "/tmp/stop", namespace=CALLER_NAMESPACE)
         until(
-            lambda: phase(cluster, pod) in ("Succeeded", "Failed"), f"done: the caller of {name}", MAX_SECONDS
+            lambda: phase(cluster, pod) in ("Succeeded", "Failed"),
+            f"done: the caller of {report.name}",
+            max_seconds,
         )
-        calls.log = cluster.core.read_namespaced_pod_log(pod, CALLER_NAMESPACE)
-        assert phase(cluster, pod) == "Succeeded", calls.log
-        calls.summary = json.loads(calls.log.splitlines()[-1])
+        report.log = cluster.core.read_namespaced_pod_log(pod, CALLER_NAMESPACE)
+        assert phase(cluster, pod) == "Succeeded", report.log
     finally:
         cluster.core.delete_namespaced_pod(pod, CALLER_NAMESPACE, grace_period_seconds=0)
+    # Not always the last line: the log is of stdout and stderr, whose order is lost on the way.
+    [summary] = [line for line in report.log.splitlines() if line.startswith("{")]
+    report.summary = json.loads(summary)
 
 
 def create_pod(

@@ -12,8 +12,8 @@ import pytest
 from kubernetes.client.exceptions import ConflictException
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import CALLER_NAMESPACE, create_pod, phase
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, until
+from tests.e2e.caller_pod import Report, reporting
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, restart
 
 LOGIC = """
 import os
@@ -66,32 +66,17 @@ def change(cluster: Cluster, volume: Any, env: Any, mount: Any) -> None:
 @contextmanager
 def no_stream_breaks(cluster: Cluster, case: str, streams: int, events: int) -> Iterator[None]:
     """Keep streams of an event a second open while the block runs and until old Pods are gone."""
-    name = re.sub("[^a-z0-9]+", "-", case.lower())
-    arguments = (f"--streams={streams}", f"--events={events}", "--every=1", f"--max-seconds={MAX_SECONDS}")
-    create_pod(cluster, name, ["python", "-c", SCRIPT, f"client.{NAMESPACE}", "8082", *arguments])
-    until(lambda: phase(cluster, name) == "Running", f"running: the caller of {case}")
-    try:
+    options = (f"--streams={streams}", f"--events={events}", "--every=1", f"--max-seconds={MAX_SECONDS}")
+    client = (f"client.{NAMESPACE}", "8082")
+    with reporting(cluster, Report(case), SCRIPT, *client, *options, max_seconds=120) as report:
         yield
         cluster.settle()
-        cluster.execute(name, "touch", "/tmp/stop", namespace=CALLER_NAMESPACE)
-        until(lambda: phase(cluster, name) in ("Succeeded", "Failed"), f"done: the caller of {case}")
-        log = cluster.core.read_namespaced_pod_log(name, CALLER_NAMESPACE)
-        assert phase(cluster, name) == "Succeeded", log
-    finally:
-        cluster.core.delete_namespaced_pod(name, CALLER_NAMESPACE, grace_period_seconds=0)
-    summary = json.loads(log.splitlines()[-1])
-    failed = sum(summary["failures"].values())
+    failures, finished = report.summary["failures"], report.summary["streams"]
     measurements.notes[case] = (
-        f"{summary['streams']} streams of {events} s, {streams} at once; broken: {failed}"
+        f"{finished} streams of {events} s, {streams} at once; broken: {sum(failures.values())}"
     )
-    assert summary["failures"] == {}, log
-    assert summary["streams"] >= streams
-
-
-def restart(*services: str) -> None:
-    kubectl("rollout", "restart", *(f"deployment/{service}" for service in services))
-    for service in services:
-        kubectl("rollout", "status", f"deployment/{service}", "--timeout=300s")
+    assert failures == {}, report.log
+    assert finished >= streams
 
 
 @pytest.mark.usefixtures("streaming")

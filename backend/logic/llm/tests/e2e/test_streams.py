@@ -1,14 +1,13 @@
 """Streams of the model to try things out with, while Pods come and go."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import measurements
-from tests.e2e.caller_pod import CALLER_NAMESPACE, create_pod, phase
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, skaffold_run, until
+from tests.e2e.caller_pod import Report, reporting
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, restart, skaffold_run
 
 SCRIPT = (Path(__file__).parent / "model_caller.py").read_text()
 STREAMS, AT_ONCE = 300, 4
@@ -34,23 +33,14 @@ def model() -> Iterator[None]:
 def test_no_stream_of_the_model_breaks_through_roll_outs(cluster: Cluster) -> None:
     cluster.settle()
     sizes = (f"--at-once={AT_ONCE}", f"--min-streams={STREAMS}", f"--max-seconds={MAX_SECONDS}")
-    create_pod(cluster, "model", ["python", "-c", SCRIPT, f"http://client.{NAMESPACE}:8082/", *sizes])
-    until(lambda: phase(cluster, "model") == "Running", "running: the caller")
-    try:
+    client = f"http://client.{NAMESPACE}:8082/"
+    with reporting(cluster, Report("model"), SCRIPT, client, *sizes, max_seconds=MAX_SECONDS) as report:
         for service in reversed(SERVICES):
-            kubectl("rollout", "restart", f"deployment/{service}")
-            kubectl("rollout", "status", f"deployment/{service}", "--timeout=300s")
+            restart(service)
         cluster.settle()
-        cluster.execute("model", "touch", "/tmp/stop", namespace=CALLER_NAMESPACE)
-        until(lambda: phase(cluster, "model") in ("Succeeded", "Failed"), "done: the caller", MAX_SECONDS)
-        log = cluster.core.read_namespaced_pod_log("model", CALLER_NAMESPACE)
-        assert phase(cluster, "model") == "Succeeded", log
-    finally:
-        cluster.core.delete_namespaced_pod("model", CALLER_NAMESPACE, grace_period_seconds=0)
-    summary = json.loads(log.splitlines()[-1])
+    failures, finished = report.summary["failures"], report.summary["streams"]
     measurements.notes["a model's streams through roll-outs of the client and of the backend"] = (
-        f"{summary['streams']} streams of 16 tokens, {AT_ONCE} at once; broken: "
-        f"{sum(summary['failures'].values())}"
+        f"{finished} streams of 16 tokens, {AT_ONCE} at once; broken: {sum(failures.values())}"
     )
-    assert summary["failures"] == {}, log
-    assert summary["streams"] >= STREAMS
+    assert failures == {}, report.log
+    assert finished >= STREAMS
