@@ -19,6 +19,7 @@ from common.version import answer_version
 from common.web import json_app
 
 MAX_PARAMETERS = 1000
+NO_PARAMETERS: ImmutableMultiDict[str, str] = ImmutableMultiDict()
 
 
 def create_app(settings: Settings) -> Flask:
@@ -67,5 +68,7 @@ def parameters(query: bytes) -> ImmutableMultiDict[str, str]:
         raise RequestURITooLarge(f"query of {len(query)} bytes; allowed: {MAX_QUERY_BYTES}")
     if query.count(b"&") >= MAX_PARAMETERS:
         raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
+    if not query:
+        return NO_PARAMETERS
     text = query.decode(errors="replace")
     return ImmutableMultiDict(parse_qsl(text, keep_blank_values=True, errors="replace"))

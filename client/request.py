@@ -15,10 +15,11 @@ def serialize(request: requests.PreparedRequest, parts: SplitResult) -> bytes:
     start = f"{request.method!s} {target} HTTP/1.1"
     host = {} if "Host" in request.headers else {"Host": parts.netloc.rpartition("@")[2]}
     headers = {**host, **request.headers}
-    head = "".join(
+    lines = [
         f"{name}: {value if isinstance(value, str) else value.decode('latin-1')}\r\n"
         for name, value in headers.items()
-    )
+    ]
+    head = "".join(lines)
     body = request.body.encode() if isinstance(request.body, str) else request.body or b""
     if not isinstance(body, bytes):
         raise requests.RequestException("a body must be bytes or str")

@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     ServiceUnavailable,
 )
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from common import sse, strict_json
 from common.bodies import WholeRequest
@@ -44,17 +44,48 @@ class NoSessions(SessionInterface):
         return self.none
 
 
+class RememberingAdapter(MapAdapter):
+    """The routes as a request sees them, which remember what a path without arguments matches.
+
+    Werkzeug's search leaves cycles behind, for which the garbage collector runs every few dozen requests.
+
+    Args:
+        matched: rules by path and method, which all requests share; no more than there are routes.
+    """
+
+    def __init__(self, matched: dict[tuple[str, str], Rule], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.matched = matched
+
+    def match(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  werkzeug's own
+        """Return a rule and its arguments; as Flask asks for them, without a search where it can."""
+        if args or kwargs != {"return_rule": True}:
+            return super().match(*args, **kwargs)
+        key = self.path_info, self.default_method
+        if key in self.matched:
+            return self.matched[key], {}
+        rule, arguments = super().match(return_rule=True)
+        if not arguments:
+            self.matched[key] = rule
+        return rule, arguments
+
+
 class PlainFlask(Flask):
     """Flask without what costs each request a few microseconds and no route here uses."""
 
     session_interface = NoSessions()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Flask's own
+        super().__init__(*args, **kwargs)
+        self.matched: dict[tuple[str, str], Rule] = {}
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return an adapter for the request; Flask's own would check the host, on which no route depends."""
         if request is None:
             return super().create_url_adapter(None)
         environ = request.environ
-        return MapAdapter(
+        return RememberingAdapter(
+            self.matched,
             self.url_map,
             server_name=environ.get("HTTP_HOST", ""),
             script_name="/",

@@ -108,6 +108,7 @@ def options(settings: ServiceSettings) -> dict[str, Any]:
         "limit_request_line": MAX_REQUEST_LINE_BYTES,
         "accesslog": "-" if settings.access_log else None,
         "worker_exit": close_application,
+        "pre_request": lambda _worker, _request: None,  # gunicorn's writes a line for debugging
     }
 
 

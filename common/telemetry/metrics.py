@@ -79,7 +79,9 @@ class Metrics:
                 "http_client_open_connections": "Open connections to the backend",
             }.items()
         }
+        # labels() takes a lock and makes each of them a string again.
         self.series: dict[tuple[str, str, str], Histogram] = {}
+        self.call_series: dict[str, Histogram] = {}
 
     def observe(self, environ: "WSGIEnvironment", status: str, seconds: float) -> None:
         """Count a request."""
@@ -90,7 +92,9 @@ class Metrics:
         series.observe(seconds)
         if CALL in environ:
             outcome, call_seconds, tries = environ[CALL]
-            self.calls.labels(outcome).observe(call_seconds)
+            if outcome not in self.call_series:
+                self.call_series[outcome] = self.calls.labels(outcome)
+            self.call_series[outcome].observe(call_seconds)
             if tries > 1:
                 self.retries.inc(tries - 1)
         if REFUSED in environ:

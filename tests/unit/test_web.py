@@ -1,5 +1,6 @@
 """Every answer is JSON, errors included."""
 
+import gc
 import logging
 from typing import Any, NoReturn
 
@@ -71,6 +72,41 @@ def test_requests_cost_neither_a_look_at_the_host_nor_at_a_views_code(
 
     assert answer(app.test_client().get("/a/b")) == (200, {"path": "/a/b"})
     assert answer(app.test_client().get("/b")) == (200, {"url": "http://localhost/a/b"})
+
+
+def test_requests_leave_nothing_to_the_garbage_collector(caller: FlaskClient) -> None:
+    environ = create_environ("/")
+
+    def call() -> None:
+        body: Any = caller.application.wsgi_app(dict(environ), lambda *_: print)
+        assert b"".join(body).startswith(b'{"status_code":200,')
+        body.close()
+
+    call()  # the first one makes what others share
+    gc.collect()
+    gc.disable()
+    try:
+        call()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_path_is_remembered_by_method_and_never_with_arguments() -> None:
+    app = json_app("backend", 20)
+    app.add_url_rule("/a", "a", lambda: {"a": "GET"})
+    app.add_url_rule("/a", "b", lambda: {"a": "POST"}, methods=["POST"])
+    app.add_url_rule("/a/<name>", "c", lambda name: {"a": name})
+    app.add_url_rule("/d", "d", lambda name: {"a": name}, defaults={"name": "d"})
+    caller = app.test_client()
+
+    for _ in range(2):
+        assert answer(caller.get("/a")) == (200, {"a": "GET"})
+        assert answer(caller.post("/a")) == (200, {"a": "POST"})
+        assert caller.put("/a").status_code == 405
+        assert answer(caller.get("/a/b")) == (200, {"a": "b"})
+        assert answer(caller.get("/d")) == (200, {"a": "d"})
+        assert caller.get("/b").status_code == 404
 
 
 def test_functions_of_a_logic_are_called_before_its_views() -> None:
