@@ -46,8 +46,9 @@ servers: $(SERVERS:%=.venv/%-server) ## Install the servers that tests of logics
 run: .venv/run $(patsubst %,.venv/run-%,$(filter $(LOGICS),$(LOGIC))) $(TRACING) ## Serve both on localhost and reload edits, until Ctrl-C (PORT=8083: another port)
 	@$(BIN)/python run.py
 
+# Four processes also on two cores, since tests wait more than they compute.
 test: .venv/dev ## Run every test that needs no Docker
-	$(BIN)/pytest tests backend --ignore-glob "*/e2e" -m "not full"
+	$(BIN)/pytest tests backend --ignore-glob "*/e2e" -m "not full" --numprocesses 4 --dist loadfile
 
 screenshot: .venv/dev ## Take the README's picture of the page (needs Chromium)
 	@$(BIN)/python -m tests.page.screenshot docs/page.png >/dev/null

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -45,6 +46,12 @@ def pytest_terminal_summary(
         counts = survived.counted(terminalreporter.stats["passed"])
         complete = config.args == ["tests", "backend"] and "deselected" not in terminalreporter.stats
         survived.keep(counts, complete=complete)  # as `make e2e-full` calls it
+
+
+@pytest.fixture(autouse=True)
+def current_clock() -> None:
+    """Let gevent look at the clock, which its loop does only while it runs: limits would be over already."""
+    gevent.get_hub().loop.update_now()
 
 
 @pytest.fixture(scope="session")
