@@ -115,12 +115,12 @@ def test_a_terminal_that_is_stopped_does_not_block() -> None:
     ours, theirs = pty.openpty()
     log = LogStream(theirs, LINES)
     log.write("a\n")
-    assert os.read(ours, 100) == b"a\r\n"
+    with os.fdopen(ours, "rb") as terminal:
+        assert terminal.readline() == b"a\r\n"
 
-    assert fill(log) > 0
+        assert fill(log) > 0
 
     os.close(theirs)
-    os.close(ours)
 
 
 def test_a_file_takes_everything_and_is_appended_to(tmp_path: Path) -> None:
