@@ -171,7 +171,7 @@ class ContractResponse(Response):
 
 def contract_response(app: Flask, fields: dict[str, Any], status: int) -> ContractResponse:
     """Return the answer with these fields, which include those of the contract."""
-    return ContractResponse(app.json.dumps(fields), status, mimetype="application/json")
+    return ContractResponse(app.json.dumps(fields), status, content_type="application/json")
 
 
 def answer_errors(app: Flask) -> None:
