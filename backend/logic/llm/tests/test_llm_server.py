@@ -117,6 +117,7 @@ def test_a_real_servers_errors_are_clear(
     assert "hunter" not in backend.log
 
 
+@pytest.mark.full  # a scripted endpoint shows it in test_answers.py, too
 def test_200_slow_answers_of_a_real_server_leave_health_alone(start: Start, server: dict[str, str]) -> None:
     backend = start("backend", **server, LLM_MODEL="slow")
 
