@@ -1,5 +1,21 @@
 """The fixtures and examples of tests/, for the tests that lie beside a logic."""
 
-from tests.conftest import backend, current_clock, ending, many_files, pytest_configure, start, upstream
+from tests.conftest import (
+    backend,
+    ending,
+    many_files,
+    pytest_configure,
+    pytest_runtest_call,
+    start,
+    upstream,
+)
 
-__all__ = ["backend", "current_clock", "ending", "many_files", "pytest_configure", "start", "upstream"]
+__all__ = [
+    "backend",
+    "ending",
+    "many_files",
+    "pytest_configure",
+    "pytest_runtest_call",
+    "start",
+    "upstream",
+]

@@ -50,7 +50,7 @@ class RememberingAdapter(MapAdapter):
     Werkzeug's search leaves cycles behind, for which the garbage collector runs every few dozen requests.
 
     Args:
-        matched: rules by path and method, which all requests share; no more than there are routes.
+        matched: rules by path and method, which all requests share; spelt as in the rule, so they are few.
     """
 
     def __init__(self, matched: dict[tuple[str, str], Rule], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
@@ -65,7 +65,7 @@ class RememberingAdapter(MapAdapter):
         if key in self.matched:
             return self.matched[key], {}
         rule, arguments = super().match(return_rule=True)
-        if not arguments:
+        if not arguments and self.path_info == rule.rule and self.default_method in (rule.methods or ()):
             self.matched[key] = rule
         return rule, arguments
 
@@ -91,7 +91,7 @@ class PlainFlask(Flask):
             script_name="/",
             subdomain="",
             url_scheme=environ["wsgi.url_scheme"],
-            path_info=environ["PATH_INFO"],
+            path_info=request.path,  # decoded
             default_method=environ["REQUEST_METHOD"],
             query_args=environ["QUERY_STRING"],
         )

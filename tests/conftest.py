@@ -32,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("same" if config.option.markexpr == "not full" else "random")
 
 
+def pytest_runtest_call() -> None:
+    """Let gevent look at the clock, which its loop does only while it runs: limits would be over already."""
+    gevent.get_hub().loop.update_now()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--keep", action="store_true", help="keep in tests/results.md what was tried and survived"
@@ -46,12 +51,6 @@ def pytest_terminal_summary(
         counts = survived.counted(terminalreporter.stats["passed"])
         complete = config.args == ["tests", "backend"] and "deselected" not in terminalreporter.stats
         survived.keep(counts, complete=complete)  # as `make e2e-full` calls it
-
-
-@pytest.fixture(autouse=True)
-def current_clock() -> None:
-    """Let gevent look at the clock, which its loop does only while it runs: limits would be over already."""
-    gevent.get_hub().loop.update_now()
 
 
 @pytest.fixture(scope="session")

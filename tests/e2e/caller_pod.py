@@ -98,8 +98,9 @@ def reporting(
     finally:
         cluster.core.delete_namespaced_pod(pod, CALLER_NAMESPACE, grace_period_seconds=0)
     # Not always the last line: the log is of stdout and stderr, whose order is lost on the way.
-    [summary] = [line for line in report.log.splitlines() if line.startswith("{")]
-    report.summary = json.loads(summary)
+    summaries = [line for line in report.log.splitlines() if line.startswith("{")]
+    assert len(summaries) == 1, report.log
+    report.summary = json.loads(summaries[0])
 
 
 def create_pod(

@@ -48,7 +48,7 @@ def restart(*services: str) -> None:
     """Roll services out, all at once."""
     kubectl("rollout", "restart", *(f"deployment/{service}" for service in services))
     for service in services:
-        kubectl("rollout", "status", f"deployment/{service}", "--timeout=300s")
+        kubectl("rollout", "status", f"deployment/{service}", "--timeout=300s", timeout=320)
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 120, pause: float = 0.2) -> Any:

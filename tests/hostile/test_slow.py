@@ -28,7 +28,7 @@ def test_200_slow_headers_and_200_slow_bodies_do_not_slow_other_calls(service: S
                 connection.send(b"x")
             seconds += [service.call(target).seconds for target in ("/healthz", "/")]
 
-        assert sorted(seconds)[-4] < 0.25, f"expected 9 of 10 fast: {seconds}"
+        assert sorted(seconds)[-4] < 1, f"expected 9 of 10 fast: {seconds}"
         assert max(seconds) < QUICK
         for at in range(0, 200, 20):  # a few at a time: more could be too many for a busy machine
             some = headers[at : at + 20] + bodies[at : at + 20]

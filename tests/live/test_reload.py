@@ -84,7 +84,8 @@ def test_a_broken_edit_of_the_worker_leaves_the_one_that_works(code: Path, edite
 
 
 def test_code_that_does_not_load_at_first_does_not_start(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "common", tmp_path / "common")
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "common", tmp_path / "common", ignore=without)
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "__main__.py").write_text((ROOT / "backend" / "__main__.py").read_text())
     (tmp_path / "backend" / "settings.py").write_text((ROOT / "backend" / "settings.py").read_text())

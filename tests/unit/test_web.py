@@ -3,6 +3,7 @@
 import gc
 import logging
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, send_file, url_for
@@ -107,6 +108,24 @@ def test_a_path_is_remembered_by_method_and_never_with_arguments() -> None:
         assert answer(caller.get("/a/b")) == (200, {"a": "b"})
         assert answer(caller.get("/d")) == (200, {"a": "d"})
         assert caller.get("/b").status_code == 404
+
+
+def test_spellings_of_a_path_are_not_remembered() -> None:
+    app: Any = json_app("backend", 20)
+    app.add_url_rule("/a", "a", lambda: {"a": "b"}, strict_slashes=False)
+    caller = app.test_client()
+
+    for path in ("/a", "/a/", "//a", "/%61", "/%2Fa", "///a"):
+        assert answer(caller.get("/", environ_overrides={"PATH_INFO": unquote(path)})) == (200, {"a": "b"})
+
+    assert list(app.matched) == [("/a", "GET")]
+
+
+def test_a_path_reaches_a_view_decoded() -> None:
+    app = json_app("backend", 2)
+    app.add_url_rule("/a/<name>", "a", lambda name: {"a": name})
+
+    assert answer(app.test_client().get("/a/%C3%A9")) == (200, {"a": "é"})
 
 
 def test_functions_of_a_logic_are_called_before_its_views() -> None:
