@@ -267,6 +267,18 @@ def test_the_list_of_100_tables_costs_about_as_much_as_hello(tmp_path: Path) -> 
     assert min(many for _, many in costs) < 3 * min(hello for hello, _ in costs)
 
 
+def test_a_table_whose_name_is_not_ascii_is_served(tmp_path: Path) -> None:
+    app = create_app(Settings(data=str(orders(10).write(tmp_path / "größen.csv")), logic="database"))
+    caller = app.test_client()
+    eventually("it is read", lambda: caller.get("/").status_code == 200)
+
+    (table,) = caller.get("/").get_json()["tables"]
+    reply = caller.get("/gr%C3%B6%C3%9Fen?limit=1")
+    app.extensions["close"]()
+
+    assert (table["name"], reply.status_code, len(reply.get_json()["rows"])) == ("größen", 200, 1)
+
+
 def is_ready(backend: Service) -> bool:
     return backend.call("/readyz").status == 200
 
