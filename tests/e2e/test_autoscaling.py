@@ -40,8 +40,8 @@ def test_pods_follow_the_load_without_a_failed_request(cluster: Cluster) -> None
         most.update({app: max(most[app], replicas(cluster, app)) for app in SERVICES})
         return most["client"] > 2
 
-    # More than two Pods' worth of work: 64 callers that hardly pause.
-    with calling(cluster, "autoscaling up", 0, connections=64, rate=50) as busy:
+    # More than two Pods' worth of work, also of a fast machine: 200 callers that hardly pause.
+    with calling(cluster, "autoscaling up", 0, connections=200, rate=100) as busy:
         until(added, "added: Pods for the load", 240)
         until(lambda: cluster.settled("client"), "settled: the client", 120)
     with calling(cluster, "autoscaling down", 0, connections=2, rate=5) as calm:
