@@ -141,13 +141,17 @@ class Cluster:
 
         Not in its log, of which the node keeps no more than 10 MiB.
         """
-        read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9464/metrics').read().decode())"
         counted = {}
         for pod in self.pods(app):
-            metrics = self.execute(pod.metadata.name, "python", "-c", read)
+            metrics = self.read_url(pod.metadata.name, "http://127.0.0.1:9464/metrics")
             counts = re.findall(r'duration_seconds_count\{.*http_route="/".*\} (\S+)', metrics)
             counted[pod.metadata.name] = sum(int(float(count)) for count in counts)
         return counted
+
+    def read_url(self, pod: str, url: str) -> str:
+        """Return what a Pod of the pair reads from a URL."""
+        script = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
+        return self.execute(pod, "python", "-c", script)
 
     def execute(self, pod: str, *command: str, namespace: str = NAMESPACE) -> str:
         """Run a command in a Pod and return its output."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ForbiddenException
 
-from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, kubectl, port_forward, run, skaffold_run, until
+from tests.e2e.cluster import NAMESPACE, SERVICES, Cluster, port_forward, restart, run, skaffold_run, until
 from tests.e2e.polling import get
 
 HELLO = {"status_code": 200, "message": "hello world"}
@@ -28,8 +28,7 @@ def test_port_forward_answers(service: str) -> None:
 
 def test_the_backends_dns_name_works_from_a_client_pod(cluster: Cluster) -> None:
     url = f"http://backend.{NAMESPACE}.svc.cluster.local:8080/"
-    read = f"import urllib.request as u; print(u.urlopen('{url}').read().decode())"
-    output = cluster.execute(cluster.pods("client")[0].metadata.name, "python", "-c", read)
+    output = cluster.read_url(cluster.pods("client")[0].metadata.name, url)
     assert json.loads(output) == HELLO | {"source": "backend"}
 
 
@@ -39,9 +38,8 @@ def nodes(cluster: Cluster, service: str) -> set[str]:
 
 def test_replicas_are_on_two_nodes_also_after_a_rollout(cluster: Cluster) -> None:
     assert {service: len(nodes(cluster, service)) for service in SERVICES} == {"backend": 2, "client": 2}
-    kubectl("rollout", "restart", "deployment/backend", "deployment/client")
+    restart(*SERVICES)
     for service in SERVICES:
-        kubectl("rollout", "status", f"deployment/{service}", "--timeout=180s")
         assert len(nodes(cluster, service)) == 2, f"{service} Pods share a node"
 
 
